@@ -1,0 +1,167 @@
+// Package kernels turns rows of float32 values into ggml's block types and back.
+//
+// Every function gives, byte for byte, what libggml-base of llama.cpp 0.5.0 gives on x86-64, on every CPU and at every
+// GOAMD64 level: products that meet a sum are rounded on their own (float32(x*y) + z, which forbids the compiler a fused
+// multiply-add), sums run in the reference's order, and float to integer conversions follow the x86 rules.
+//
+// # Values that are not finite
+//
+// NaN and Inf go through the same arithmetic as in ggml and give the same blocks, but for one thing: the sign and payload
+// of a NaN that an operation makes differ between CPUs, so a block whose scale is NaN may differ from ggml's in that
+// NaN's sign bit. Such a block is not valid in either program: [Validate] finds it, as ggml_validate_row_data does.
+// NaN and Inf among importance weights count the same. Callers that want to name the offending value use [Finite] first.
+//
+// The package knows blocks and rows only. Files, tensors, threads and the choice of types belong to its callers.
+// No function keeps its arguments or allocates.
+package kernels
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+)
+
+// codec is a row of the table: what the package can do for one type. All functions work on whole blocks.
+type codec struct {
+	typ gguf.Type
+	// quantize packs any number of blocks. nil: the type can't be made.
+	quantize func(dst []byte, src []float32)
+	// quantizeWeighted packs one row under len(src) importance weights. nil: weights don't matter to the type.
+	quantizeWeighted func(dst []byte, src, weights []float32)
+	dequantize       func(dst []float32, src []byte)
+	// scales are the offsets of the half-precision numbers of a block that must be finite.
+	scales []int
+}
+
+// codecs is the one place where a type is given its kernels.
+var codecs = [...]codec{
+	{gguf.F32, quantizeF32, nil, dequantizeF32, nil},
+	{gguf.F16, quantizeF16, nil, dequantizeF16, []int{0}},
+	{gguf.BF16, quantizeBF16, nil, dequantizeBF16, nil},
+	{gguf.Q4_0, quantizeQ4_0, nil, dequantizeQ4_0, []int{0}},
+	{gguf.Q8_0, quantizeQ8_0, nil, dequantizeQ8_0, []int{0}},
+}
+
+func find(t gguf.Type) *codec {
+	for i := range codecs {
+		if codecs[i].typ == t {
+			return &codecs[i]
+		}
+	}
+	return nil
+}
+
+// CanQuantize tells whether Quantize knows t.
+func CanQuantize(t gguf.Type) bool { c := find(t); return c != nil && c.quantize != nil }
+
+// CanDequantize tells whether Dequantize knows t.
+func CanDequantize(t gguf.Type) bool { c := find(t); return c != nil && c.dequantize != nil }
+
+// UsesWeights tells whether importance weights change what Quantize makes of t.
+func UsesWeights(t gguf.Type) bool { c := find(t); return c != nil && c.quantizeWeighted != nil }
+
+// Quantize packs whole rows of float32 values into blocks of type t. src holds len(src)/cols rows of cols values; weights
+// is nil or cols importance weights that every row of src shares. dst must have exactly the rows' size,
+// len(src)/cols times t.RowSize(cols). The bytes are those of ggml_quantize_chunk.
+//
+// Types that have no use for weights ignore them, as ggml does. An error means that t can't be made or that the
+// lengths don't fit together; dst is then untouched.
+func Quantize(t gguf.Type, dst []byte, src []float32, cols int, weights []float32) error {
+	c := find(t)
+	if c == nil || c.quantize == nil {
+		return fmt.Errorf("type %s: no quantizer", t)
+	}
+	if cols <= 0 || len(src)%cols != 0 {
+		return fmt.Errorf("%d values of %s are no whole rows of %d", len(src), t, cols)
+	}
+	rowSize, err := t.RowSize(int64(cols))
+	if err != nil {
+		return err
+	}
+	rows := len(src) / cols
+	if len(dst)%int(rowSize) != 0 || len(dst)/int(rowSize) != rows {
+		return fmt.Errorf("%d rows of %d values make %d bytes of %s each, room for %d in all", rows, cols, rowSize, t, len(dst))
+	}
+	if weights == nil || c.quantizeWeighted == nil {
+		c.quantize(dst, src)
+		return nil
+	}
+	if len(weights) != cols {
+		return fmt.Errorf("%d importance weights for rows of %d values", len(weights), cols)
+	}
+	for ; len(src) > 0; src, dst = src[cols:], dst[rowSize:] {
+		c.quantizeWeighted(dst[:rowSize], src[:cols], weights)
+	}
+	return nil
+}
+
+// Dequantize unpacks blocks of type t, as ggml's to_float does. src must be whole blocks and dst must have room for
+// exactly their values.
+func Dequantize(t gguf.Type, dst []float32, src []byte) error {
+	c := find(t)
+	if c == nil || c.dequantize == nil {
+		return fmt.Errorf("type %s: no dequantizer", t)
+	}
+	size, err := t.RowSize(int64(len(dst)))
+	if err != nil {
+		return err
+	}
+	if size != int64(len(src)) {
+		return fmt.Errorf("%d values of %s take %d bytes, got %d", len(dst), t, size, len(src))
+	}
+	c.dequantize(dst, src)
+	return nil
+}
+
+// NotFiniteError is returned by Validate for the first block that holds a NaN or Inf.
+type NotFiniteError struct {
+	Type  gguf.Type
+	Block int     // counted from 0; for F32, F16 and BF16 the index of the value
+	Value float32 // what was found
+}
+
+func (e *NotFiniteError) Error() string {
+	what := "value"
+	if e.Type.Quantized() {
+		what = "scale of block"
+	}
+	return fmt.Sprintf("%s %s %d is %v", e.Type, what, e.Block, e.Value)
+}
+
+// Validate reports the first block whose scale, or for F32, F16 and BF16 the first value, is not finite:
+// a *NotFiniteError. It accepts and refuses what ggml_validate_row_data does.
+func Validate(t gguf.Type, data []byte) error {
+	c := find(t)
+	if c == nil {
+		return fmt.Errorf("type %s: no validation", t)
+	}
+	size := int(t.BlockSize())
+	if len(data)%size != 0 {
+		return fmt.Errorf("%d bytes are no whole blocks of %s, %d bytes each", len(data), t, size)
+	}
+	switch t {
+	case gguf.F32:
+		for i := 0; i+4 <= len(data); i += 4 {
+			if b := binary.LittleEndian.Uint32(data[i:]); b&expF32 == expF32 {
+				return &NotFiniteError{t, i / 4, loadF32(data[i:])}
+			}
+		}
+		return nil
+	case gguf.BF16:
+		for i := 0; i+2 <= len(data); i += 2 {
+			if b := binary.LittleEndian.Uint16(data[i:]); b&expBF16 == expBF16 {
+				return &NotFiniteError{t, i / 2, fromBF16(b)}
+			}
+		}
+		return nil
+	}
+	for i := 0; i < len(data); i += size {
+		for _, at := range c.scales {
+			if h := binary.LittleEndian.Uint16(data[i+at:]); h&expF16 == expF16 {
+				return &NotFiniteError{t, i / size, fromF16(h)}
+			}
+		}
+	}
+	return nil
+}

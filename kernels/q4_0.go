@@ -1,0 +1,48 @@
+package kernels
+
+// Q4_0, 18 bytes for 32 values x = d*(q-8), q in 0..15:
+//
+//	0        2                                                  18
+//	| d f16  | q0 low, q16 high nibble | q1, q17 | ... | q15, q31 |
+
+const q4_0Size = 2 + 16
+
+// quantizeQ4_0 follows quantize_row_q4_0_ref.
+func quantizeQ4_0(dst []byte, src []float32) {
+	for ; len(src) >= 32; src, dst = src[32:], dst[q4_0Size:] {
+		x, y := src[:32:32], dst[:q4_0Size:q4_0Size]
+		d := largest(x) / -8
+		storeF16(y, d)
+		id := inverse(d)
+		for i := range 16 {
+			lo, hi := clampInt8(float32(x[i]*id)+8.5, 15), clampInt8(float32(x[i+16]*id)+8.5, 15)
+			y[2+i] = lo | hi<<4
+		}
+	}
+}
+
+// largest is the value with the greatest magnitude, the first of equals, with its sign; NaN is passed over.
+func largest(x []float32) float32 {
+	var amax, top float32
+	for _, v := range x {
+		if a := abs(v); amax < a {
+			amax, top = a, v
+		}
+	}
+	return top
+}
+
+// clampInt8 is C's MIN(top, (int8_t) f) stored in a byte: what falls outside an int8 wraps first.
+func clampInt8(f float32, top int8) uint8 { return uint8(min(top, int8(truncate(f)))) }
+
+func dequantizeQ4_0(dst []float32, src []byte) {
+	for ; len(src) >= q4_0Size; src, dst = src[q4_0Size:], dst[32:] {
+		x, y := src[:q4_0Size:q4_0Size], dst[:32:32]
+		d := loadF16(x)
+		for i := range 16 {
+			q := x[2+i]
+			y[i] = float32(int(q&15)-8) * d
+			y[i+16] = float32(int(q>>4)-8) * d
+		}
+	}
+}
