@@ -189,12 +189,14 @@ func Elements(shape []int64) (int64, error) {
 	return n, nil
 }
 
-// ParseType finds a type by its name, in any case.
+// ParseType finds a type by its name, in any case. The error is an [*UnknownNameError].
 func ParseType(name string) (Type, error) {
+	names := make([]string, len(types))
 	for i := range types {
 		if strings.EqualFold(types[i].Name, name) {
 			return types[i].Type, nil
 		}
+		names[i] = types[i].Name
 	}
-	return 0, fmt.Errorf("unknown tensor type %q", name)
+	return 0, &UnknownNameError{Kind: "tensor type", Name: name, Suggestion: nearest(name, names)}
 }
