@@ -39,8 +39,16 @@ var codecs = [...]codec{
 	{gguf.F32, quantizeF32, nil, dequantizeF32, nil},
 	{gguf.F16, quantizeF16, nil, dequantizeF16, []int{0}},
 	{gguf.BF16, quantizeBF16, nil, dequantizeBF16, nil},
-	{gguf.Q4_0, quantizeQ4_0, nil, dequantizeQ4_0, []int{0}},
+	{gguf.Q4_0, quantizeQ4_0, quantizeQ4_0Weighted, dequantizeQ4_0, []int{0}},
+	{gguf.Q4_1, quantizeQ4_1, quantizeQ4_1Weighted, dequantizeQ4_1, []int{0, 2}},
+	{gguf.Q5_0, quantizeQ5_0, quantizeQ5_0Weighted, dequantizeQ5_0, []int{0}},
+	{gguf.Q5_1, quantizeQ5_1, quantizeQ5_1Weighted, dequantizeQ5_1, []int{0, 2}},
 	{gguf.Q8_0, quantizeQ8_0, nil, dequantizeQ8_0, []int{0}},
+	{gguf.Q2K, quantizeQ2K, quantizeQ2KWeighted, dequantizeQ2K, []int{80, 82}},
+	{gguf.Q3K, quantizeQ3K, quantizeQ3KWeighted, dequantizeQ3K, []int{108}},
+	{gguf.Q4K, quantizeQ4K, quantizeQ4KWeighted, dequantizeQ4K, []int{0, 2}},
+	{gguf.Q5K, quantizeQ5K, quantizeQ5KWeighted, dequantizeQ5K, []int{0, 2}},
+	{gguf.Q6K, quantizeQ6K, quantizeQ6KWeighted, dequantizeQ6K, []int{208}},
 }
 
 func find(t gguf.Type) *codec {

@@ -2,8 +2,8 @@ package kernels
 
 // Q4_0, 18 bytes for 32 values x = d*(q-8), q in 0..15:
 //
-//	0        2                                                  18
-//	| d f16  | q0 low, q16 high nibble | q1, q17 | ... | q15, q31 |
+//	0        2                                                     18
+//	| d f16  | q0 low, q16 high nibble | q1, q17 |  ...  | q15, q31 |
 
 const q4_0Size = 2 + 16
 
@@ -21,19 +21,18 @@ func quantizeQ4_0(dst []byte, src []float32) {
 	}
 }
 
-// largest is the value with the greatest magnitude, the first of equals, with its sign; NaN is passed over.
-func largest(x []float32) float32 {
-	var amax, top float32
-	for _, v := range x {
-		if a := abs(v); amax < a {
-			amax, top = a, v
-		}
+// quantizeQ4_0Weighted follows quantize_row_q4_0_impl.
+func quantizeQ4_0Weighted(dst []byte, src, weights []float32) {
+	var w [32]float32
+	var levels [32]uint8
+	sigma2 := sumSquares(src) / float32(len(src))
+	for ; len(src) >= 32; src, weights, dst = src[32:], weights[32:], dst[q4_0Size:] {
+		x, y := src[:32:32], dst[:q4_0Size:q4_0Size]
+		importance(w[:], weights, x, sigma2)
+		storeF16(y, symmetricScale(8, x, w[:], levels[:]))
+		packNibbles(y[2:], &levels)
 	}
-	return top
 }
-
-// clampInt8 is C's MIN(top, (int8_t) f) stored in a byte: what falls outside an int8 wraps first.
-func clampInt8(f float32, top int8) uint8 { return uint8(min(top, int8(truncate(f)))) }
 
 func dequantizeQ4_0(dst []float32, src []byte) {
 	for ; len(src) >= q4_0Size; src, dst = src[q4_0Size:], dst[32:] {

@@ -29,14 +29,6 @@ func quantizeQ8_0(dst []byte, src []float32) {
 	}
 }
 
-// inverse is 1/d, and 0 for 0. A subnormal d gives Inf: the levels then come out as ggml's do, 0.
-func inverse(d float32) float32 {
-	if d == 0 {
-		return 0
-	}
-	return 1 / d
-}
-
 func dequantizeQ8_0(dst []float32, src []byte) {
 	for ; len(src) >= q8_0Size; src, dst = src[q8_0Size:], dst[32:] {
 		x, y := src[:q8_0Size:q8_0Size], dst[:32:32]

@@ -1,0 +1,119 @@
+package kernels
+
+// Q2_K, 84 bytes for 256 values in 16 groups of 16: x = d*sc*q - dmin*m, q in 0..3, sc and m in 0..15:
+//
+//	0                                   16                                80       82           84
+//	| sc0 low, m0 high nibble | ... x16 | 64 bytes of four 2-bit levels   | d f16  | dmin f16   |
+//
+// Byte i of the first 32 bytes of levels holds values i, i+32, i+64, i+96, lowest bits first; the second 32 bytes hold
+// values 128 and up in the same way.
+
+const q2KSize = 16 + 64 + 2 + 2
+
+// q2KGrid is the search of quantize_row_q2_K_ref.
+var q2KGrid = grid{-0.5, 0.1, 15, true}
+
+// q2KBlock is the workspace of a super-block.
+type q2KBlock struct {
+	levels       [256]uint8
+	trial        [16]uint8
+	weights      [16]float32
+	scales, mins [16]float32
+	groupWeights [16]float32
+	scaleQ, minQ [16]uint8
+}
+
+// quantizeQ2K follows quantize_row_q2_K_ref.
+func quantizeQ2K(dst []byte, src []float32) {
+	var s q2KBlock
+	for ; len(src) >= 256; src, dst = src[256:], dst[q2KSize:] {
+		for j := range 16 {
+			x := src[16*j : 16*j+16]
+			magnitudes(s.weights[:], x, 0)
+			s.scales[j], s.mins[j] = q2KGrid.fit(3, x, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
+		}
+		d := superScalePlain(s.scales[:], s.scaleQ[:])
+		m := superScalePlain(s.mins[:], s.minQ[:])
+		s.finish(dst[:q2KSize], src[:256], d, m)
+	}
+}
+
+// superScalePlain gives the greatest of x the level 15 and returns the scale.
+func superScalePlain(x []float32, levels []uint8) float32 {
+	top := greatest(x)
+	if !(top > 0) {
+		clear(levels)
+		return 0
+	}
+	iscale := 15 / top
+	for j, v := range x {
+		levels[j] = uint8(nearestInt(iscale * v))
+	}
+	return top / 15
+}
+
+// quantizeQ2KWeighted follows quantize_row_q2_K_impl.
+func quantizeQ2KWeighted(dst []byte, src, weights []float32) {
+	var s q2KBlock
+	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q2KSize:] {
+		sigma2 := sumSquares(src[:256]) / 256
+		for j := range 16 {
+			x := src[16*j : 16*j+16]
+			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)
+			s.groupWeights[j] = sum(s.weights[:])
+			s.scales[j], s.mins[j] = weightedGrid.fit(3, x, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
+		}
+		d := superScale(15, s.scales[:], s.groupWeights[:], s.scaleQ[:])
+		m := superScale(15, s.mins[:], s.groupWeights[:], s.minQ[:])
+		s.finish(dst[:q2KSize], src[:256], d, m)
+	}
+}
+
+// finish stores the scales, rounds x anew to what they have become, and packs the levels. A group whose scale came out
+// as 0 keeps the levels of its search.
+func (s *q2KBlock) finish(block []byte, x []float32, scale, low float32) {
+	for j := range 16 {
+		block[j] = s.scaleQ[j] | s.minQ[j]<<4
+	}
+	scale, low = storeF16(block[80:], scale), storeF16(block[82:], low)
+	for j := range 16 {
+		d := scale * float32(block[j]&15)
+		if d == 0 {
+			continue
+		}
+		m := float32(low * float32(block[j]>>4))
+		levels := s.levels[16*j : 16*j+16]
+		for i, v := range x[16*j : 16*j+16] {
+			levels[i] = uint8(max(0, min(3, nearestInt((v+m)/d))))
+		}
+	}
+	packPairs(block[16:80], &s.levels)
+}
+
+// packPairs stores the low two bits of 256 levels in 64 bytes, levels i, i+32, i+64 and i+96 of each half in one byte.
+func packPairs(q []byte, levels *[256]uint8) {
+	for i := range q {
+		at := i&32<<2 | i&31
+		q[i] = levels[at]&3 | levels[at+32]&3<<2 | levels[at+64]&3<<4 | levels[at+96]<<6
+	}
+}
+
+func dequantizeQ2K(dst []float32, src []byte) {
+	for ; len(src) >= q2KSize; src, dst = src[q2KSize:], dst[256:] {
+		scale, low := loadF16(src[80:]), loadF16(src[82:])
+		for j := range 16 {
+			d, m := scale*float32(src[j]&15), float32(low*float32(src[j]>>4))
+			q, shift := pairGroup(src[16:80], j)
+			y := dst[16*j : 16*j+16]
+			for i := range y {
+				y[i] = float32(d*float32(q[i]>>shift&3)) - m
+			}
+		}
+	}
+}
+
+// pairGroup finds the levels of group j of 16 values among 64 bytes of packPairs: 16 bytes and a shift.
+func pairGroup(q []byte, j int) ([]byte, int) {
+	at := j>>3<<5 | j&1<<4
+	return q[at : at+16 : at+16], j >> 1 & 3 << 1
+}

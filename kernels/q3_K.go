@@ -1,0 +1,112 @@
+package kernels
+
+// Q3_K, 110 bytes for 256 values in 16 groups of 16: x = d*(sc-32)*(q-4), q in 0..7, sc in 0..63:
+//
+//	0                     32                                  96                  108     110
+//	| bit 2 of the levels | 64 bytes of four 2-bit remainders | 16 sc, 6 bits each | d f16  |
+//
+// Bit g of byte i at 0 is bit 2 of value 32*g+i. The two lower bits are packed as in Q2_K.
+// Bytes 96..103 hold the low nibbles of sc j and j+8; byte 104+j the upper two bits of sc j, j+4, j+8 and j+12.
+
+const q3KSize = 32 + 64 + 12 + 2
+
+// q3KBlock is the workspace of a super-block.
+type q3KBlock struct {
+	levels       [256]uint8
+	weights      [16]float32
+	scales       [16]float32
+	groupWeights [16]float32
+	scaleQ       [16]uint8
+}
+
+// quantizeQ3K follows quantize_row_q3_K_ref.
+func quantizeQ3K(dst []byte, src []float32) {
+	var s q3KBlock
+	for ; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
+		for j := range 16 {
+			s.scales[j] = refinedScale(4, src[16*j:16*j+16], s.levels[16*j:16*j+16])
+		}
+		var d float32
+		clear(s.scaleQ[:])
+		top := largest(s.scales[:])
+		if top != 0 {
+			iscale := -32 / top
+			for j, v := range s.scales {
+				s.scaleQ[j] = uint8(max(-32, min(31, int8(nearestInt(iscale*v)))) + 32)
+			}
+			d = 1 / iscale
+		}
+		s.finish(dst[:q3KSize], src[:256], d)
+	}
+}
+
+// quantizeQ3KWeighted follows quantize_row_q3_K_impl.
+func quantizeQ3KWeighted(dst []byte, src, weights []float32) {
+	var s q3KBlock
+	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q3KSize:] {
+		sigma2 := 2 * sumSquares(src[:256]) / 256
+		for j := range 16 {
+			x := src[16*j : 16*j+16]
+			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)
+			s.groupWeights[j] = sum(s.weights[:])
+			s.scales[j] = symmetricScale(4, x, s.weights[:], s.levels[16*j:16*j+16])
+		}
+		d := symmetricScale(32, s.scales[:], s.groupWeights[:], s.scaleQ[:])
+		s.finish(dst[:q3KSize], src[:256], d)
+	}
+}
+
+// finish stores the scales, rounds x anew to what they have become, and packs the levels. A group whose scale came out
+// as 0 keeps the levels of its search.
+func (s *q3KBlock) finish(block []byte, x []float32, scale float32) {
+	packQ3KScales(block[96:108], &s.scaleQ)
+	scale = storeF16(block[108:], scale)
+	for j := range 16 {
+		d := scale * float32(q3KScale(block[96:108], j))
+		if d == 0 {
+			continue
+		}
+		levels := s.levels[16*j : 16*j+16]
+		for i, v := range x[16*j : 16*j+16] {
+			levels[i] = uint8(max(-4, min(3, nearestInt(v/d))) + 4)
+		}
+	}
+	for i := range 32 {
+		var bits uint8
+		for g := range 8 {
+			bits |= s.levels[32*g+i] >> 2 << g
+		}
+		block[i] = bits
+	}
+	packPairs(block[32:96], &s.levels)
+}
+
+func packQ3KScales(b []byte, sc *[16]uint8) {
+	for j := range 8 {
+		b[j] = sc[j]&15 | sc[j+8]<<4
+	}
+	for j := range 4 {
+		b[8+j] = sc[j]>>4 | sc[j+4]>>4<<2 | sc[j+8]>>4<<4 | sc[j+12]>>4<<6
+	}
+}
+
+// q3KScale reads scale j, -32..31.
+func q3KScale(b []byte, j int) int32 {
+	return int32(b[j&7]>>(j>>3<<2)&15|b[8+j&3]>>(j>>2<<1)&3<<4) - 32
+}
+
+func dequantizeQ3K(dst []float32, src []byte) {
+	for ; len(src) >= q3KSize; src, dst = src[q3KSize:], dst[256:] {
+		scale := loadF16(src[108:])
+		for j := range 16 {
+			d := scale * float32(q3KScale(src[96:108], j))
+			q, shift := pairGroup(src[32:96], j)
+			high := src[j&1<<4:][:16]
+			y := dst[16*j : 16*j+16]
+			for i := range y {
+				level := q[i]>>shift&3 | high[i]>>(j>>1)&1<<2
+				y[i] = d * float32(int32(level)-4)
+			}
+		}
+	}
+}
