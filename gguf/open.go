@@ -21,6 +21,8 @@ type Reader struct {
 	Metadata Metadata     // the first file's, without split.*
 	Tensors  []TensorInfo // of all files, in order; an Offset counts from the data section of its own file
 	Paths    []string     // the files, in order
+	Version  uint32       // of the format, in the first file
+	Size     int64        // of all files, in bytes
 
 	files []io.ReaderAt // per tensor: its data section
 	close []io.Closer
@@ -74,18 +76,18 @@ func (r *Reader) ReadTensorAt(i int, p []byte, off int64) (int, error) {
 }
 
 func openFile(path string) (*os.File, *File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() { // before it is opened: a pipe would wait for a writer
+		return nil, nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	var header *File
-	if err == nil {
-		header, err = Read(file, info.Size())
-	}
+	header, err := Read(file, info.Size())
 	if err != nil {
 		file.Close()
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
@@ -95,8 +97,9 @@ func openFile(path string) (*os.File, *File, error) {
 
 func (r *Reader) add(file *os.File, path string, f *File) {
 	if len(r.Paths) == 0 {
-		r.Metadata = f.Metadata
+		r.Metadata, r.Version = f.Metadata, f.Version
 	}
+	r.Size += f.Size
 	data := io.NewSectionReader(file, f.DataOffset, f.Size-f.DataOffset)
 	for _, t := range f.Tensors {
 		r.Tensors = append(r.Tensors, t)

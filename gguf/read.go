@@ -67,12 +67,11 @@ const (
 )
 
 func (f *File) readCounts(d *decoder) (tensors, kvs int, err error) {
-	if d.remaining() >= int64(len(magic)) {
-		if got := string(d.peek(len(magic), "magic")); d.err == nil && got != magic {
-			return 0, 0, fmt.Errorf("%w: starts with %q, want %q", ErrNotGGUF, got, magic)
-		}
-	} else {
+	if d.size < int64(len(magic)) {
 		return 0, 0, fmt.Errorf("%w: %d bytes", ErrNotGGUF, d.size)
+	}
+	if got := string(d.peek(len(magic), "magic")); d.err == nil && got != magic {
+		return 0, 0, fmt.Errorf("%w: starts with %q, want %q", ErrNotGGUF, got, magic)
 	}
 	f.Version = d.u32("version")
 	switch {
@@ -152,6 +151,9 @@ func readTensor(d *decoder, i int) (t TensorInfo, err error) {
 // checkPlaces holds every tensor to the one place that it can have, right behind the one before, and to
 // the end of the file. The padding of the last tensor may be missing.
 func (f *File) checkPlaces() error {
+	if f.DataOffset > f.Size {
+		return fmt.Errorf("data section starts at byte %d, the file has %d", f.DataOffset, f.Size)
+	}
 	var next int64
 	for _, t := range f.Tensors {
 		switch {

@@ -29,19 +29,19 @@ type Imatrix struct {
 // Values are normalised as llama-quantize's load_imatrix does, to the bit. Weights may hold values that
 // are not finite: a filter may yet remove them, and [Imatrix.For] refuses the rest.
 func ReadImatrix(path string) (*Imatrix, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("imatrix: %w", err)
+	}
+	if !info.Mode().IsRegular() { // before it is opened: a pipe would wait for a writer
+		return nil, fmt.Errorf("imatrix %s: not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("imatrix: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	var m *Imatrix
-	if err == nil {
-		m, err = readImatrix(file, info.Size())
-	}
+	m, err := readImatrix(file, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("imatrix %s: %w", path, err)
 	}
