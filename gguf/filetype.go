@@ -49,7 +49,8 @@ const (
 	FileQ2_0     FileType = 41
 )
 
-// fileTypes is the one place where a file type gets its name, as llama-quantize spells it.
+// fileTypes is the one place where a file type gets its name, as llama-quantize spells it. In each family
+// the usual one comes first: it is the one that a name without more is taken to mean.
 var fileTypes = []struct {
 	typ  FileType
 	name string
@@ -59,36 +60,36 @@ var fileTypes = []struct {
 	{FileBF16, "BF16"},
 	{FileQ8_0, "Q8_0"},
 	{FileQ6K, "Q6_K"},
-	{FileQ5KS, "Q5_K_S"},
 	{FileQ5KM, "Q5_K_M"},
+	{FileQ5KS, "Q5_K_S"},
 	{FileQ5_0, "Q5_0"},
 	{FileQ5_1, "Q5_1"},
-	{FileQ4KS, "Q4_K_S"},
 	{FileQ4KM, "Q4_K_M"},
+	{FileQ4KS, "Q4_K_S"},
 	{FileQ4_0, "Q4_0"},
 	{FileQ4_1, "Q4_1"},
 	{FileIQ4NL, "IQ4_NL"},
 	{FileIQ4XS, "IQ4_XS"},
-	{FileQ3KS, "Q3_K_S"},
-	{FileQ3KM, "Q3_K_M"},
-	{FileQ3KL, "Q3_K_L"},
-	{FileIQ3XXS, "IQ3_XXS"},
-	{FileIQ3XS, "IQ3_XS"},
-	{FileIQ3S, "IQ3_S"},
-	{FileIQ3M, "IQ3_M"},
-	{FileQ2KS, "Q2_K_S"},
-	{FileQ2K, "Q2_K"},
-	{FileIQ2XXS, "IQ2_XXS"},
-	{FileIQ2XS, "IQ2_XS"},
-	{FileIQ2S, "IQ2_S"},
-	{FileIQ2M, "IQ2_M"},
-	{FileIQ1S, "IQ1_S"},
-	{FileIQ1M, "IQ1_M"},
-	{FileTQ1_0, "TQ1_0"},
-	{FileTQ2_0, "TQ2_0"},
 	{FileMXFP4MoE, "MXFP4_MOE"},
 	{FileNVFP4, "NVFP4"},
+	{FileQ3KM, "Q3_K_M"},
+	{FileQ3KL, "Q3_K_L"},
+	{FileQ3KS, "Q3_K_S"},
+	{FileIQ3M, "IQ3_M"},
+	{FileIQ3S, "IQ3_S"},
+	{FileIQ3XS, "IQ3_XS"},
+	{FileIQ3XXS, "IQ3_XXS"},
+	{FileQ2K, "Q2_K"},
+	{FileQ2KS, "Q2_K_S"},
+	{FileIQ2M, "IQ2_M"},
+	{FileIQ2S, "IQ2_S"},
+	{FileIQ2XS, "IQ2_XS"},
+	{FileIQ2XXS, "IQ2_XXS"},
 	{FileQ2_0, "Q2_0"},
+	{FileTQ2_0, "TQ2_0"},
+	{FileTQ1_0, "TQ1_0"},
+	{FileIQ1M, "IQ1_M"},
+	{FileIQ1S, "IQ1_S"},
 	{FileQ1_0, "Q1_0"},
 }
 
@@ -102,7 +103,7 @@ var fileTypeAliases = []struct {
 	{"Q5_K", FileQ5KM},
 }
 
-// FileTypes returns all file types, from the largest to the smallest family.
+// FileTypes returns all file types, by bits from most to fewest; of a family the usual one first.
 func FileTypes() []FileType {
 	list := make([]FileType, len(fileTypes))
 	for i, f := range fileTypes {

@@ -19,20 +19,23 @@ func (e *UnknownNameError) Error() string {
 	return fmt.Sprintf("unknown %s %q, did you mean %s?", e.Kind, e.Name, e.Suggestion)
 }
 
-// nearest returns the candidate with the fewest edits from name, case and separators aside. Of equals the
-// one that shares the longer start wins, then the later one. It returns "" where more than half of the
-// letters would have to change.
+// nearest returns the candidate that name is the start of, else the one with the fewest edits from it, case
+// and separators aside. Of equals the one that shares the longer start wins, then the earlier one. It
+// returns "" where more than half of the letters would have to change.
 func nearest(name string, candidates []string) string {
 	const longest = 32 // no type's name comes near; keeps the work small for any input
 	from := plain(name)
-	if from == "" || len(from) > longest {
+	if len(from) < 2 || len(from) > longest {
 		return ""
 	}
-	best, bestDist, bestStart := "", len(from)/2+1, -1
+	best, bestDist, bestStart := "", len(from)/2+1, 0
 	for _, c := range candidates {
 		to := plain(c)
+		if strings.HasPrefix(to, from) {
+			return c
+		}
 		dist, start := editDistance(from, to), commonStart(from, to)
-		if dist < bestDist || dist == bestDist && best != "" && start >= bestStart {
+		if dist < bestDist || dist == bestDist && best != "" && start > bestStart {
 			best, bestDist, bestStart = c, dist, start
 		}
 	}
