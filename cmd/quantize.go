@@ -1,0 +1,147 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+// addRecipeFlags adds what quantize and estimate share: all that decides sizes.
+func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringSliceVarP(&r.Types, "types", "t", nil, "file types to make, for example Q4_K_M,Q5_K_M")
+	f.StringVarP(&r.Dir, "output", "o", "", "folder for the outputs (default: the working directory)")
+	f.StringVar(&r.Revision, "revision", "", "branch, tag or commit of a Hub model (default: main)")
+	f.BoolVar(&r.Pure, "pure", false, "give every tensor the same type, without the file type's mix")
+	f.BoolVar(&r.LeaveOutput, "leave-output-tensor", false, "keep output.weight as it is")
+	f.StringVar(&r.OutputType, "output-tensor-type", "", "tensor `type` of output.weight")
+	f.StringVar(&r.EmbeddingType, "token-embedding-type", "", "tensor `type` of token_embd.weight")
+	f.StringArrayVar(&r.TensorTypes, "tensor-type", nil, "`REGEX=TYPE` for the tensors that match; repeatable, the first match wins")
+	f.StringArrayVar(&r.OverrideKV, "override-kv", nil, "`KEY=TYPE:VALUE` to change metadata; TYPE is int, float, bool or str; repeatable")
+	f.StringVar(&r.Imatrix, "imatrix", "", "`file` of importance weights (GGUF or .dat of llama-imatrix)")
+	f.StringSliceVar(&r.IncludeWeights, "include-weights", nil, "use the importance weights for these `tensors` only")
+	f.StringSliceVar(&r.ExcludeWeights, "exclude-weights", nil, "don't use the importance weights for these `tensors`")
+	f.BoolVar(&r.AllowRequantize, "allow-requantize", false, "quantize tensors that are quantized already")
+	f.StringVar(&r.PreTokenizer, "pre-tokenizer", "", "llama.cpp's `name` of the pre-tokenizer, where it is not recognised")
+	f.BoolVar(&r.Force, "force", false, "replace outputs that exist")
+	f.IntVar(&r.Threads, "threads", 0, "threads (default: all cores); the outputs don't depend on it")
+	f.Var((*byteSize)(&r.MaxMemory), "max-memory", "memory to use at most, for example 512MiB (default 1GiB)")
+	_ = c.RegisterFlagCompletionFunc("types", completeTypes)
+}
+
+func newQuantize(a *app) *cobra.Command {
+	var r jobs.Request
+	var progressMode, nonFinite string
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "quantize MODEL --types TYPE[,TYPE...]",
+		Short: "Make quantized GGUF files of a model",
+		Long: `Make quantized GGUF files of a model, all types in one pass over its weights.
+
+MODEL is a Hub id (org/name, org/name@revision, hf://org/name@commit), a folder in
+Hugging Face layout, or a .gguf file (of a split model, any shard).
+
+The outputs are named NAME-TYPE.gguf. They are written under a .partial name, synced,
+read back and checked, and renamed at the end. An existing file is never replaced
+without --force.`,
+		Example: `  nexus-quant quantize meta-llama/Llama-2-7b-hf --types Q4_K_M,Q5_K_M
+  nexus-quant quantize ./my-model -t Q4_K_M -o out --imatrix imatrix.gguf
+  nexus-quant quantize model-BF16.gguf -t Q6_K --tensor-type 'attn_v=q8_0'`,
+		Args: oneModel,
+		RunE: func(c *cobra.Command, args []string) error {
+			r.Model = args[0]
+			if dryRun {
+				return runEstimate(c, a, &r, false)
+			}
+			if err := setNonFinite(&r, nonFinite); err != nil {
+				return err
+			}
+			return runQuantize(c, a, &r, progressMode)
+		},
+	}
+	addRecipeFlags(c, &r)
+	f := c.Flags()
+	f.StringVar(&nonFinite, "non-finite", "refuse", "weights that are NaN or infinite: refuse or keep")
+	f.BoolVar(&r.NoVerify, "no-verify", false, "don't read the outputs back")
+	f.BoolVar(&dryRun, "dry-run", false, "only say what would be made: the same as nexus-quant estimate")
+	f.StringVar(&progressMode, "progress", "auto", "progress: auto, bar, plain or none")
+	return c
+}
+
+func setNonFinite(r *jobs.Request, policy string) error {
+	switch policy {
+	case "refuse":
+	case "keep":
+		r.KeepNonFinite = true
+	default:
+		return &usageError{fmt.Errorf("non-finite %q: want refuse or keep", policy)}
+	}
+	return nil
+}
+
+func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
+	p, err := newProgress(a, mode)
+	if err != nil {
+		return err
+	}
+	// makes the collector keep to the budget too: the buffers are accounted for, garbage is not
+	debug.SetMemoryLimit(r.MemoryLimit())
+
+	start := time.Now()
+	result, err := a.service.Quantize(c.Context(), r, p.observe)
+	p.finish()
+	if err != nil {
+		return err
+	}
+	for _, w := range result.Warnings {
+		a.warn(w)
+	}
+	if a.json {
+		return a.printJSON(struct {
+			Type string `json:"type"`
+			*jobs.Result
+			Seconds float64 `json:"seconds"`
+		}{"result", result, time.Since(start).Seconds()})
+	}
+	for _, o := range result.Outputs {
+		fmt.Fprintln(a.out, o.Path)
+	}
+	for _, o := range result.Outputs {
+		line := fmt.Sprintf("%-7s %10s  %5.2f bits/weight", o.Type, jobs.Size(o.Bytes), o.BitsPerWeight)
+		if o.SHA256 != "" {
+			line += "  sha256 " + o.SHA256
+		}
+		a.note("%s", line)
+	}
+	a.note("done in %s", time.Since(start).Round(10*time.Millisecond))
+	return nil
+}
+
+// byteSize is a flag that reads "512MiB", "2GB" or plain bytes.
+type byteSize int64
+
+var _ pflag.Value = (*byteSize)(nil)
+
+func (b *byteSize) Type() string { return "size" }
+
+func (b *byteSize) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return fmt.Sprint(int64(*b))
+}
+
+func (b *byteSize) Set(s string) error {
+	n, err := jobs.ParseSize(s)
+	if err != nil {
+		return err
+	}
+	*b = byteSize(n)
+	return nil
+}

@@ -1,0 +1,116 @@
+// Package cmd is the command line: flags in, one call of the service, text or JSON out. What a command prints as
+// its result goes to standard output; progress, warnings and errors go to standard error.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+// app is what every command shares.
+type app struct {
+	service *jobs.Service
+	streams
+	json  bool
+	color string
+}
+
+// Main runs the program with the process's own arguments and returns its exit code.
+func Main() int {
+	a := &app{service: jobs.New(os.Getenv, Version()), streams: standardStreams()}
+	ctx, stop := interruptible(a)
+	defer stop()
+	return a.run(ctx, os.Args[1:])
+}
+
+// run executes one command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	// the flag may stand behind the one that could not be parsed
+	if on, _ := command.Flags().GetBool("json"); on {
+		a.json = true
+	}
+	if errors.Is(err, context.Canceled) {
+		err = &cancelledError{err}
+	}
+	return a.fail(command, err)
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nexus-quant",
+		Short: "Turn a Hugging Face model into quantized GGUF files",
+		Long: `nexus-quant turns a Hugging Face model into quantized GGUF files: it reads every
+weight once, writes all the types that you ask for in the same pass, and gives the
+same bytes as llama.cpp.
+
+  nexus-quant quantize meta-llama/Llama-2-7b-hf --types Q4_K_M,Q5_K_M`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results, progress and errors as JSON")
+	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.chooseColor(a.color) }
+	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newVersion(a))
+	root.AddCommand(helpTopics()...)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// interruptible returns a context that the first Ctrl-C cancels; the second one ends the process at once.
+func interruptible(a *app) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		a.note("stopping; press Ctrl-C again to stop without cleaning up")
+		cancel()
+		<-signals
+		os.Exit(exitCancelled)
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+// noArgs refuses arguments with an error that names the first one, and the command that may have been meant.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownCommand(c, args[0])
+}
+
+// oneModel wants exactly one argument.
+func oneModel(c *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return &usageError{errors.New("no model given")}
+	case 1:
+		return nil
+	}
+	return &usageError{errors.New("one model at a time: got " + args[0] + " and " + args[1])}
+}
+
+// cancelledError is what a command ends with after Ctrl-C, whatever it was doing.
+type cancelledError struct{ cause error }
+
+func (e *cancelledError) Error() string { return "cancelled" }
+func (e *cancelledError) Unwrap() error { return e.cause }

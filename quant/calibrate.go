@@ -1,0 +1,128 @@
+package quant
+
+import (
+	"crypto/sha256"
+	"runtime"
+	"time"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/kernels"
+)
+
+// Duration estimates how long Run will take on this machine. It measures every kernel that the plan needs for a
+// moment, on one core, on numbers that look like weights; reading from a slow disk or network is not in it.
+func (p *Plan) Duration(threads int) time.Duration {
+	c := calibration{x: sampleWeights(), speeds: map[kernelKey]float64{}}
+	var compute float64 // seconds on one core
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		decoded := false
+		for _, typ := range p.typesOf(i) {
+			if t.copied(typ) {
+				continue
+			}
+			if !decoded {
+				compute += float64(t.Elements) / c.decode()
+				decoded = true
+			}
+			compute += float64(t.Elements) / c.speed(kernelKey{typ, t.weights != nil})
+		}
+	}
+	bytes := float64(p.OutputBytes())
+	hash := bytes / c.hash()
+	cores := min(threads, runtime.NumCPU())
+	seconds := compute/float64(cores) + hash/float64(min(cores, max(1, len(p.Outputs)))) + bytes/writeSpeed
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// writeSpeed is what handing bytes to the system costs while its cache takes them, bytes a second. Disks that
+// can't keep up with it are slower than the estimate says.
+const writeSpeed = 2e9
+
+const (
+	sampleRows    = 16
+	sampleColumns = 1024
+	sampleTime    = 15 * time.Millisecond
+)
+
+type kernelKey struct {
+	typ      gguf.Type
+	weighted bool
+}
+
+type calibration struct {
+	x      []float32
+	speeds map[kernelKey]float64 // weights per second
+	bf16   float64
+	sha    float64
+}
+
+// sampleWeights are values spread roughly as trained weights are: a sum of uniform numbers, some ten times larger.
+func sampleWeights() []float32 {
+	x := make([]float32, sampleRows*sampleColumns)
+	state := uint64(0x9E3779B97F4A7C15)
+	next := func() float32 {
+		state = state*6364136223846793005 + 1442695040888963407
+		return float32(state>>40)/(1<<24) - 0.5
+	}
+	for i := range x {
+		x[i] = 0.02 * (next() + next() + next() + next())
+		if state>>54 == 0 {
+			x[i] *= 10
+		}
+	}
+	return x
+}
+
+func (c *calibration) speed(k kernelKey) float64 {
+	if v, ok := c.speeds[k]; ok {
+		return v
+	}
+	var weights []float32
+	if k.weighted {
+		weights = make([]float32, sampleColumns)
+		for i := range weights {
+			weights[i] = 1 + float32(i%7)
+		}
+	}
+	size, err := k.typ.RowSize(int64(len(c.x)))
+	if err != nil {
+		return 1e9
+	}
+	dst := make([]byte, size)
+	v := rate(float64(len(c.x)), func() { err = kernels.Quantize(k.typ, dst, c.x, sampleColumns, weights) })
+	if err != nil {
+		v = 1e9
+	}
+	c.speeds[k] = v
+	return v
+}
+
+// decode is the speed of turning BF16 into float32: that of the other formats is much the same.
+func (c *calibration) decode() float64 {
+	if c.bf16 == 0 {
+		src, dst := make([]byte, 2*len(c.x)), make([]float32, len(c.x))
+		c.bf16 = rate(float64(len(dst)), func() { kernels.BF16ToF32(dst, src) })
+	}
+	return c.bf16
+}
+
+func (c *calibration) hash() float64 {
+	if c.sha == 0 {
+		b := make([]byte, 1<<18)
+		c.sha = rate(float64(len(b)), func() { sha256.Sum256(b) })
+	}
+	return c.sha
+}
+
+// rate runs f for a moment and returns units per second.
+func rate(units float64, f func()) float64 {
+	f() // first touch of the memory
+	start := time.Now()
+	n := 0
+	for time.Since(start) < sampleTime {
+		f()
+		n++
+	}
+	return units * float64(n) / time.Since(start).Seconds()
+}

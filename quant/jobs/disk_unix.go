@@ -1,0 +1,19 @@
+//go:build unix
+
+package jobs
+
+import "golang.org/x/sys/unix"
+
+// freeBytes is what an ordinary user may still write to the disk that holds dir, and that disk's number.
+func freeBytes(dir string) (free int64, device uint64, err error) {
+	dir = existing(dir)
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, 0, err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize), uint64(st.Dev), nil
+}

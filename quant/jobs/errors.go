@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/quant"
+	"github.com/nexus-quant/nexus-quant/quant/arch"
+)
+
+// Class sorts errors by what a caller does about them. The command line turns them into exit codes.
+type Class int
+
+// The classes of errors.
+const (
+	Failed      Class = iota // none of the others
+	BadRequest               // wrong in itself, whatever the model
+	Unsupported              // the model or the type can't be handled
+	NoAccess                 // a login or an accepted licence is needed
+	NotFound                 // no such model, revision or file
+	NoResources              // not enough disk or memory
+	Cancelled                // the caller stopped it
+)
+
+// ClassOf sorts an error. It is the one place that does.
+func ClassOf(err error) Class {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return Cancelled
+	case isA[*quant.PresetError](err), isA[*arch.UnsupportedError](err):
+		return Unsupported
+	case isA[*UsageError](err):
+		return BadRequest
+	case errors.Is(err, hf.ErrGated), errors.Is(err, hf.ErrUnauthorized):
+		return NoAccess
+	case errors.Is(err, hf.ErrNotFound), errors.Is(err, hf.ErrRevision), errors.Is(err, fs.ErrNotExist):
+		return NotFound
+	case isA[*DiskError](err), isA[*quant.DiskError](err), isA[*quant.MemoryError](err):
+		return NoResources
+	}
+	return Failed
+}
+
+func isA[T error](err error) bool {
+	var e T
+	return errors.As(err, &e)
+}
+
+// HintOf says what to do about an error, "" where there is nothing to say.
+func HintOf(err error) string {
+	var name *gguf.UnknownNameError
+	if errors.As(err, &name) {
+		if name.Suggestion == "" {
+			return "nexus-quant types lists them all"
+		}
+		return fmt.Sprintf("did you mean %s? nexus-quant types lists them all", name.Suggestion)
+	}
+	for err != nil {
+		var h interface {
+			error
+			Hint() string
+		}
+		if !errors.As(err, &h) {
+			return ""
+		}
+		if hint := h.Hint(); hint != "" {
+			return hint
+		}
+		err = errors.Unwrap(h)
+	}
+	return ""
+}

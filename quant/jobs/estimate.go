@@ -1,0 +1,139 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+)
+
+// Estimate says what a request will write and take, from headers alone. The sizes are exact.
+type Estimate struct {
+	Model           string           `json:"model"`
+	Kind            Kind             `json:"source_type"`
+	Commit          string           `json:"commit,omitempty"`
+	Architecture    string           `json:"architecture"`
+	Parameters      int64            `json:"parameters"`
+	SourceBytes     int64            `json:"source_bytes"`
+	Outputs         []OutputEstimate `json:"outputs"`
+	OutputBytes     int64            `json:"output_bytes"`
+	DownloadBytes   int64            `json:"download_bytes"`
+	PeakDiskBytes   int64            `json:"peak_disk_bytes"` // written at the worst moment, downloads included
+	FreeDiskBytes   int64            `json:"free_disk_bytes"` // where the outputs go
+	PeakMemoryBytes int64            `json:"peak_memory_bytes"`
+	Seconds         float64          `json:"estimated_seconds"` // on this machine, without the download
+	Warnings        []string         `json:"warnings"`
+
+	disks []diskNeed
+}
+
+// OutputEstimate is one file to be.
+type OutputEstimate struct {
+	Type          string             `json:"type"`
+	FileName      string             `json:"file_name"`
+	Bytes         int64              `json:"bytes"`
+	BitsPerWeight float64            `json:"bits_per_weight"`
+	Fallbacks     []FallbackEstimate `json:"fallbacks"`
+	FallbackBytes int64              `json:"fallback_bytes"` // what the fallbacks cost
+}
+
+// FallbackEstimate is a tensor that can't have the type that its recipe wants.
+type FallbackEstimate struct {
+	Tensor     string `json:"tensor"`
+	Columns    int64  `json:"columns"`
+	Want       string `json:"want"`
+	Got        string `json:"got"`
+	ExtraBytes int64  `json:"extra_bytes"`
+}
+
+// diskNeed is what a job writes to one disk.
+type diskNeed struct {
+	dir        string
+	device     uint64
+	need, free int64
+}
+
+// Estimate plans a request and says what it will take, without downloading weights.
+func (s *Service) Estimate(ctx context.Context, r *Request) (*Estimate, error) {
+	job, err := s.plan(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer job.close()
+	e, err := s.estimate(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	e.Seconds = job.plan.Duration(job.options.Threads).Seconds()
+	if err := job.check(e); err != nil {
+		e.Warnings = append(e.Warnings, "quantize would refuse: "+err.Error())
+	}
+	return e, nil
+}
+
+func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error) {
+	p := job.plan
+	e := &Estimate{
+		Model: job.Name, Kind: job.kind, Commit: job.Commit, Architecture: job.Arch(),
+		Parameters: job.Parameters(), SourceBytes: job.SourceBytes(), OutputBytes: p.OutputBytes(),
+		Warnings: []string{},
+	}
+	if job.kind == HuggingFace {
+		e.Model = job.Repo
+		var err error
+		if e.DownloadBytes, _, err = s.hub.Needed(ctx, job.ref); err != nil {
+			return nil, err
+		}
+	}
+	for i := range p.Outputs {
+		out := &p.Outputs[i]
+		oe := OutputEstimate{
+			Type: out.Recipe.Preset.Name, FileName: out.FileName(job.Name), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out),
+			Fallbacks: []FallbackEstimate{},
+		}
+		for _, f := range out.Fallbacks {
+			oe.Fallbacks = append(oe.Fallbacks, FallbackEstimate{f.Tensor, f.Columns, f.Want.String(), f.Got.String(), f.Extra})
+			oe.FallbackBytes += f.Extra
+		}
+		if n := len(oe.Fallbacks); n > 0 {
+			e.Warnings = append(e.Warnings, fmt.Sprintf("%s: %d of %d tensors fall back to another type because of their width, which costs %s",
+				oe.Type, n, len(p.Tensors), Size(oe.FallbackBytes)))
+		}
+		e.Outputs = append(e.Outputs, oe)
+	}
+	if n := p.Unweighted(); n > 0 {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("the importance matrix has nothing for %d of the tensors that are quantized", n))
+	}
+	var err error
+	if e.PeakMemoryBytes, err = p.PeakMemory(job.options.Threads, job.options.MaxMemory); err != nil {
+		e.Warnings = append(e.Warnings, err.Error())
+	}
+	return e, s.disks(e, job)
+}
+
+// disks compares what will be written with what is free, disk by disk.
+func (s *Service) disks(e *Estimate, job *planned) error {
+	add := func(dir string, need int64) error {
+		free, device, err := freeBytes(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		for i := range e.disks {
+			if e.disks[i].device == device {
+				e.disks[i].need += need
+				return nil
+			}
+		}
+		e.disks = append(e.disks, diskNeed{dir, device, need, free})
+		return nil
+	}
+	if err := add(job.options.Dir, e.OutputBytes); err != nil {
+		return err
+	}
+	e.FreeDiskBytes = e.disks[0].free
+	if e.DownloadBytes > 0 {
+		if err := add(s.hub.CacheDir(), e.DownloadBytes); err != nil {
+			return err
+		}
+	}
+	e.PeakDiskBytes = e.OutputBytes + e.DownloadBytes
+	return nil
+}

@@ -1,0 +1,145 @@
+package quant
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/quant/arch"
+)
+
+// Model is what a plan is made from: the tensors of a checkpoint or of a GGUF file in GGUF's terms, in the
+// order in which llama-quantize writes them, and the metadata that does not depend on the file type.
+type Model struct {
+	Name     string // names the outputs
+	Repo     string // of a Hub model
+	Revision string
+	Commit   string
+	Metadata gguf.Metadata
+	Dropped  []string // source tensors that GGUF has no place for
+
+	tensors []modelTensor
+}
+
+type modelTensor struct {
+	shaped
+	source *source
+}
+
+func (t *modelTensor) tensor() Tensor {
+	return Tensor{
+		Name: t.name, Role: RoleOf(t.name), Shape: t.shape, Format: t.source.format, Type: t.typ,
+		Elements: t.source.rows * t.source.cols, SourceBytes: t.source.stored(), source: t.source,
+	}
+}
+
+// The keys that record which commit of which Hub model an output was made from.
+const (
+	keySourceRepo   = "general.source.huggingface.repository"
+	keySourceCommit = "general.source.huggingface.commit"
+)
+
+// FromCheckpoint maps a checkpoint in Hugging Face layout.
+func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
+	mapped, err := arch.Map(c, o)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Name: c.Name, Repo: c.Repo, Revision: c.Revision, Commit: c.Commit, Metadata: mapped.Metadata, Dropped: mapped.Dropped}
+	if c.Repo != "" {
+		m.Metadata.Set(keySourceRepo, c.Repo)
+	}
+	if c.Commit != "" {
+		m.Metadata.Set(keySourceCommit, c.Commit)
+	}
+	for _, t := range mapped.Tensors {
+		s, err := fromCheckpoint(t)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
+	}
+	m.order()
+	return m, nil
+}
+
+// FromGGUF takes the tensors and the metadata of a GGUF file as they are.
+func FromGGUF(r *gguf.Reader, name string) (*Model, error) {
+	m := &Model{Name: name, Metadata: r.Metadata.Clone()}
+	m.Repo, _ = m.Metadata.String(keySourceRepo)
+	m.Commit, _ = m.Metadata.String(keySourceCommit)
+	for i, t := range r.Tensors {
+		s, err := fromGGUF(r, i)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
+	}
+	m.order()
+	return m, nil
+}
+
+func (m *Model) order() {
+	slices.SortFunc(m.tensors, func(a, b modelTensor) int { return byLayer(a.name, b.name) })
+}
+
+// Tensors lists the model's tensors in file order.
+func (m *Model) Tensors() []Tensor {
+	list := make([]Tensor, len(m.tensors))
+	for i := range m.tensors {
+		list[i] = m.tensors[i].tensor()
+	}
+	return list
+}
+
+// Arch is general.architecture.
+func (m *Model) Arch() string { s, _ := m.Metadata.String("general.architecture"); return s }
+
+// Parameters is the number of weights in the model's matrices and vectors.
+func (m *Model) Parameters() int64 {
+	var n int64
+	for _, t := range m.tensors {
+		n += t.source.rows * t.source.cols
+	}
+	return n
+}
+
+// SourceBytes is what the tensors take in the source.
+func (m *Model) SourceBytes() int64 {
+	var n int64
+	for _, t := range m.tensors {
+		n += t.source.stored()
+	}
+	return n
+}
+
+// byLayer orders tensors as llama-quantize writes them: what belongs to no layer first, then layer by layer,
+// each by name (weight_name_comparer in llama-model-loader.h).
+func byLayer(a, b string) int {
+	if c := cmp.Compare(layerOf(a), layerOf(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// layerOf is the number in "blk.7.…", -1 for any other name.
+func layerOf(name string) int {
+	rest, ok := strings.CutPrefix(name, "blk.")
+	if !ok {
+		return -1
+	}
+	n, digits := 0, 0
+	for _, c := range rest {
+		if c < '0' || c > '9' || digits > 8 {
+			break
+		}
+		n, digits = n*10+int(c-'0'), digits+1
+	}
+	if digits == 0 {
+		return -1
+	}
+	return n
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package quant
+
+import "os"
+
+// reserve makes f size bytes long.
+func reserve(f *os.File, size int64) error { return f.Truncate(size) }
+
+// rename gives a file its new name; without force a file of that name is not replaced.
+func rename(from, to string, force bool) error {
+	if force {
+		return os.Rename(from, to)
+	}
+	return renameChecked(from, to)
+}

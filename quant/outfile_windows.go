@@ -1,0 +1,12 @@
+package quant
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// lock claims f for this process, at once or not at all.
+func lock(f *os.File) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
+}

@@ -1,0 +1,188 @@
+// Package quant makes quantized GGUF files: it plans every output tensor with its type and place before a
+// weight is read, then reads each source tensor once and writes it to all outputs.
+package quant
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/kernels"
+)
+
+// Plan is everything about a run but the weights: tensors, types, sizes, metadata. Estimates print it,
+// Run carries it out, and both therefore agree to the byte.
+type Plan struct {
+	Model   *Model
+	Tensors []Tensor
+	Outputs []Output
+	imatrix *Imatrix
+}
+
+// Tensor is one tensor of all outputs.
+type Tensor struct {
+	Name        string
+	Role        Role
+	Shape       []int64   // columns first
+	Format      string    // of the source: "BF16", "F8_E4M3", "q8_0"
+	Type        gguf.Type // in outputs that don't quantize it
+	Elements    int64
+	SourceBytes int64
+
+	source  *source
+	weights []float32 // importance weights: Shape[0] for each matrix of a stack, or nil
+}
+
+// Output is one file to make.
+type Output struct {
+	Recipe    Recipe
+	Types     []gguf.Type // of Plan.Tensors
+	Fallbacks []Fallback
+	Metadata  gguf.Metadata
+	Layout    *gguf.Layout
+}
+
+// Bytes is the exact size of the file.
+func (o *Output) Bytes() int64 { return o.Layout.Size() }
+
+// FileName is the name of the file for a model of the given name.
+func (o *Output) FileName(model string) string {
+	return fmt.Sprintf("%s-%s.gguf", model, o.Recipe.Preset.Name)
+}
+
+// PlanOptions say what to make of a model.
+type PlanOptions struct {
+	Recipes   []Recipe
+	Imatrix   *Imatrix  // importance weights for all outputs, or nil
+	Overrides []gguf.KV // metadata that replaces the model's
+}
+
+// NewPlan chooses every type and lays out every file. It fails where a run could only fail later.
+func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
+	if len(m.tensors) == 0 {
+		return nil, fmt.Errorf("model %q: no tensors to quantize", m.Name)
+	}
+	p := &Plan{Model: m, imatrix: o.Imatrix}
+	tensors := make([]shaped, len(m.tensors))
+	for i, t := range m.tensors {
+		tensors[i] = t.shaped
+		pt := t.tensor()
+		if o.Imatrix != nil {
+			var err error
+			if pt.weights, err = o.Imatrix.For(t.name, t.shape); err != nil {
+				return nil, err
+			}
+		}
+		p.Tensors = append(p.Tensors, pt)
+	}
+	base := m.Metadata.Clone()
+	for _, key := range []string{"split.no", "split.count", "split.tensors.count"} {
+		base.Delete(key)
+	}
+	effective := base.Clone()
+	for _, kv := range o.Overrides {
+		effective.Append(kv.Key, kv.Value)
+	}
+	h := readHparams(&effective)
+
+	for _, r := range o.Recipes {
+		out := Output{Recipe: r}
+		var err error
+		if out.Types, out.Fallbacks, err = r.assign(h, tensors, o.Imatrix != nil); err != nil {
+			return nil, err
+		}
+		// llama-quantize sets these last, in this order, so they move to the end
+		out.Metadata = base.Clone()
+		out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
+		out.Metadata.Append("general.file_type", uint32(r.Preset.FileType))
+		for _, kv := range o.Overrides {
+			out.Metadata.Append(kv.Key, kv.Value)
+		}
+		if o.Imatrix != nil {
+			for _, kv := range o.Imatrix.KVs() {
+				out.Metadata.Append(kv.Key, kv.Value)
+			}
+		}
+		infos := make([]gguf.TensorInfo, len(p.Tensors))
+		for i, t := range p.Tensors {
+			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i]}
+			if err := t.feasible(out.Types[i]); err != nil {
+				return nil, err
+			}
+		}
+		if out.Layout, err = gguf.NewLayout(&out.Metadata, infos); err != nil {
+			return nil, err
+		}
+		p.Outputs = append(p.Outputs, out)
+	}
+	return p, nil
+}
+
+// quantizationVersion is GGML_QNT_VERSION: the generation of block formats that a file holds.
+const quantizationVersion = 2
+
+// feasible tells why the tensor can't be written as typ, before a weight is read.
+func (t *Tensor) feasible(typ gguf.Type) error {
+	if t.copied(typ) {
+		return nil
+	}
+	if t.source.decode == nil {
+		return fmt.Errorf("tensor %q: %s can't be read to make it %s", t.Name, t.Format, typ)
+	}
+	if !kernels.CanQuantize(typ) {
+		return fmt.Errorf("tensor %q: type %s can't be written", t.Name, typ)
+	}
+	return nil
+}
+
+// copied tells whether an output of type typ takes the stored bytes as they are.
+func (t *Tensor) copied(typ gguf.Type) bool { return t.source.direct && t.source.typ == typ }
+
+// WeightBytes is the part of the output that holds tensors, without padding and metadata.
+func (p *Plan) WeightBytes(o *Output) int64 {
+	var n int64
+	for i, t := range p.Tensors {
+		size, _ := gguf.TensorSize(o.Types[i], t.Shape)
+		n += size
+	}
+	return n
+}
+
+// BitsPerWeight is the storage of the output's tensors per weight.
+func (p *Plan) BitsPerWeight(o *Output) float64 {
+	n := p.Model.Parameters()
+	if n == 0 {
+		return math.NaN()
+	}
+	return 8 * float64(p.WeightBytes(o)) / float64(n)
+}
+
+// OutputBytes is what all outputs take together.
+func (p *Plan) OutputBytes() int64 {
+	var n int64
+	for i := range p.Outputs {
+		n += p.Outputs[i].Bytes()
+	}
+	return n
+}
+
+// Unweighted counts the tensors that are quantized without importance weights although others have them. The
+// embedding and the output are not counted: few importance matrices have anything for them.
+func (p *Plan) Unweighted() int {
+	if p.imatrix == nil {
+		return 0
+	}
+	n := 0
+	for i, t := range p.Tensors {
+		if t.weights != nil || t.Role == RoleTokenEmbedding || t.Role == RoleOutput {
+			continue
+		}
+		for j := range p.Outputs {
+			if typ := p.Outputs[j].Types[i]; typ.Quantized() && kernels.UsesWeights(typ) {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,101 @@
+package quant
+
+import (
+	"fmt"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+)
+
+// Memory of a run is decided before it starts: a fixed set of buffers, each one slab long, used over and over.
+const (
+	slabElements    = 256 << 10 // 1 MiB of float32: stays in the second-level cache of one core
+	minSlabElements = 16 << 10
+	baseMemory      = 48 << 20 // the program itself, tokenizer and configuration while planning
+)
+
+// sizing is the set of buffers of a run.
+type sizing struct {
+	slab    int64 // values in a slab, at most; a row that is longer is a slab of its own
+	workers int   // goroutines that decode and quantize
+	readers int
+	writers int
+	raw     int   // buffers of stored rows
+	out     int   // buffers of finished blocks
+	rawSize int64 // bytes of one raw buffer
+	values  int64 // float32 values of one worker's buffer
+	outSize int64 // bytes of one out buffer
+	fixed   int64 // what is needed whatever the buffers: headers, importance weights, scales
+}
+
+// memory is what the run takes at most, in bytes.
+func (s sizing) memory() int64 {
+	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers)*4*s.values + int64(s.out)*s.outSize
+}
+
+// MemoryError is returned when a plan can't be carried out within the memory allowed.
+type MemoryError struct{ Need, Allowed int64 }
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("memory: %d MiB allowed, this model needs %d MiB at least", e.Allowed>>20, (e.Need+1<<20-1)>>20)
+}
+
+// Hint says what to pass.
+func (e *MemoryError) Hint() string {
+	return fmt.Sprintf("pass --max-memory %dMiB or more", (e.Need+1<<20-1)>>20)
+}
+
+// size fits the buffers of a run into max bytes: smaller slabs first, then fewer threads. The bytes of the
+// outputs depend on neither.
+func (p *Plan) size(threads int, max int64) (sizing, error) {
+	var s sizing
+	for slab := int64(slabElements); ; slab /= 2 {
+		s = p.sizeFor(threads, slab)
+		if s.memory() <= max || slab <= minSlabElements {
+			break
+		}
+	}
+	for s.memory() > max && threads > 1 {
+		threads--
+		s = p.sizeFor(threads, s.slab)
+	}
+	if s.memory() > max {
+		return s, &MemoryError{Need: s.memory(), Allowed: max}
+	}
+	return s, nil
+}
+
+func (p *Plan) sizeFor(threads int, slab int64) sizing {
+	s := sizing{slab: slab, workers: threads, readers: 2, writers: min(4, max(2, threads/4))}
+	s.raw = s.workers + s.readers
+	s.out = 2*s.workers + s.writers
+	s.fixed = baseMemory
+	for i := range p.Outputs {
+		s.fixed += 2 * int64(len(p.Outputs[i].Layout.Header()))
+	}
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		rows := slabRows(t, slab)
+		s.rawSize = max(s.rawSize, rows*t.source.stride)
+		s.values = max(s.values, rows*t.source.cols)
+		s.fixed += 4 * int64(len(t.weights))
+		if t.source.scale != nil {
+			s.fixed += 4 * t.source.rows * t.source.cols / max(1, t.source.scale.Block[0]*t.source.scale.Block[1])
+		}
+		for j := range p.Outputs {
+			n, _ := gguf.TensorSize(p.Outputs[j].Types[i], []int64{t.source.cols, rows})
+			s.outSize = max(s.outSize, n)
+		}
+	}
+	return s
+}
+
+// slabRows is the number of rows of t in one slab.
+func slabRows(t *Tensor, slab int64) int64 {
+	return min(t.source.rows, max(1, slab/max(1, t.source.cols)))
+}
+
+// PeakMemory is the most that Run will use with so many threads and so much memory allowed, in bytes.
+func (p *Plan) PeakMemory(threads int, max int64) (int64, error) {
+	s, err := p.size(threads, max)
+	return s.memory(), err
+}

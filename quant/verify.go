@@ -1,0 +1,172 @@
+package quant
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/kernels"
+)
+
+// VerifyError is returned when an output, read back from the disk, is not what was written.
+type VerifyError struct {
+	Path string
+	What string
+}
+
+func (e *VerifyError) Error() string { return fmt.Sprintf("%s: read back: %s", e.Path, e.What) }
+
+// Hint says what to do.
+func (e *VerifyError) Hint() string {
+	return "the disk or the memory may be failing; check them and run again"
+}
+
+// verify reads the outputs back: the header must parse to what the plan says, every slab must hold the bytes that
+// were written and finite scales, and the file must end where the plan says. It fills in the results' SHA-256.
+func verify(ctx context.Context, p *Plan, size sizing, files []*outfile, sums checksums, results []Result, o RunOptions) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(size.workers)
+	progress := Progress{Phase: Verifying, Tensors: len(p.Tensors) * len(p.Outputs), BytesTotal: p.OutputBytes()}
+	var mu sync.Mutex
+	step := func(tensor string, bytes int64, done bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress.BytesDone += bytes
+		progress.Tensor = tensor
+		if done {
+			progress.TensorsDone++
+		}
+		if o.Progress != nil {
+			o.Progress(progress)
+		}
+	}
+	for i, f := range files {
+		g.Go(func() error {
+			r := &reread{f: f.f, out: &p.Outputs[i], plan: p, sums: sums[i], hash: sha256.New(), step: step}
+			if err := r.run(ctx, size); err != nil {
+				return err
+			}
+			results[i].SHA256 = hex.EncodeToString(r.hash.Sum(nil))
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// reread goes through one output from its first byte to its last.
+type reread struct {
+	f    *os.File
+	out  *Output
+	plan *Plan
+	sums [][]uint32
+	hash hash.Hash
+	pos  int64
+	step func(tensor string, bytes int64, done bool)
+}
+
+func (r *reread) fail(format string, args ...any) error {
+	return &VerifyError{Path: r.f.Name(), What: fmt.Sprintf(format, args...)}
+}
+
+func (r *reread) run(ctx context.Context, size sizing) error {
+	info, err := r.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != r.out.Bytes() {
+		return r.fail("%d bytes, planned %d", info.Size(), r.out.Bytes())
+	}
+	if err := r.header(); err != nil {
+		return err
+	}
+	buf := make([]byte, max(size.outSize, 1<<16))
+	for i := range r.plan.Tensors {
+		t := &r.plan.Tensors[i]
+		typ := r.out.Types[i]
+		if err := r.skip(buf, r.out.Layout.Offset(i)); err != nil {
+			return err
+		}
+		stride, err := typ.RowSize(t.source.cols)
+		if err != nil {
+			return err
+		}
+		n := slabRows(t, size.slab)
+		for k, first := 0, int64(0); first < t.source.rows; k, first = k+1, first+n {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			b := buf[:min(n, t.source.rows-first)*stride]
+			if err := r.next(b); err != nil {
+				return err
+			}
+			if crc32.Checksum(b, castagnoli) != r.sums[i][k] {
+				return r.fail("tensor %q: rows from %d on differ from what was written", t.Name, first)
+			}
+			if typ.Quantized() {
+				if err := kernels.Validate(typ, b); err != nil {
+					return r.fail("tensor %q: %v", t.Name, err)
+				}
+			}
+			r.step(t.Name, int64(len(b)), first+n >= t.source.rows)
+		}
+	}
+	return r.skip(buf, r.out.Bytes())
+}
+
+// header reads the metadata and the tensor table back through the reader that any other file goes through.
+func (r *reread) header() error {
+	want := r.out.Layout.Header()
+	got := make([]byte, len(want))
+	if err := r.next(got); err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		return r.fail("the header differs from what was written")
+	}
+	file, err := gguf.Read(r.f, r.out.Bytes())
+	if err != nil {
+		return r.fail("%v", err)
+	}
+	if len(file.Tensors) != len(r.plan.Tensors) {
+		return r.fail("%d tensors, planned %d", len(file.Tensors), len(r.plan.Tensors))
+	}
+	for i, t := range file.Tensors {
+		if want := r.plan.Tensors[i].Name; t.Name != want || t.Type != r.out.Types[i] || file.DataOffset+t.Offset != r.out.Layout.Offset(i) {
+			return r.fail("tensor %d is %q (%s), planned %q (%s)", i, t.Name, t.Type, want, r.out.Types[i])
+		}
+	}
+	r.step("", int64(len(want)), false)
+	return nil
+}
+
+// next reads len(b) bytes and hashes them.
+func (r *reread) next(b []byte) error {
+	if _, err := io.ReadFull(io.NewSectionReader(r.f, r.pos, int64(len(b))), b); err != nil {
+		return r.fail("at byte %d: %v", r.pos, err)
+	}
+	r.hash.Write(b)
+	r.pos += int64(len(b))
+	return nil
+}
+
+// skip reads the padding up to pos, which must be zeros.
+func (r *reread) skip(buf []byte, pos int64) error {
+	b := buf[:pos-r.pos]
+	if err := r.next(b); err != nil {
+		return err
+	}
+	if len(bytes.Trim(b, "\x00")) != 0 {
+		return r.fail("padding before byte %d is not zero", pos)
+	}
+	return nil
+}
