@@ -22,7 +22,7 @@ func (s *affineBlock) fitPlain(g *grid, nmax int32, x []float32) {
 
 // fitWeighted is fitPlain under importance weights.
 func (s *affineBlock) fitWeighted(nmax int32, x, weights []float32) {
-	sigma2 := 2 * sumSquares(x) / 256
+	sigma2 := float32(2 * sumSquares(x) / 256)
 	for j := range 8 {
 		v := x[32*j : 32*j+32]
 		importance(s.weights[:], weights[32*j:32*j+32], v, sigma2)

@@ -2,14 +2,14 @@
 //
 // Every function gives, byte for byte, what libggml-base of llama.cpp 0.5.0 gives on x86-64, on every CPU and at every
 // GOAMD64 level: products that meet a sum are rounded on their own (float32(x*y) + z, which forbids the compiler a fused
-// multiply-add), sums run in the reference's order, and float to integer conversions follow the x86 rules.
+// multiply-add; so is x/256, which is a product to it), sums run in the reference's order, and float to integer conversions follow the x86 rules.
 //
 // # Values that are not finite
 //
-// NaN and Inf go through the same arithmetic as in ggml and give the same blocks, but for one thing: the sign and payload
-// of a NaN that an operation makes differ between CPUs, so a block whose scale is NaN may differ from ggml's in that
-// NaN's sign bit. Such a block is not valid in either program: [Validate] finds it, as ggml_validate_row_data does.
-// NaN and Inf among importance weights count the same. Callers that want to name the offending value use [Finite] first.
+// NaN and Inf, among values or weights, go through the same arithmetic as in ggml. Every block is valid or not as ggml's
+// is ([Validate], ggml_validate_row_data), and a valid one has ggml's bytes. In a block whose scale is NaN or Inf, which
+// neither program accepts, the sign and payload of a NaN are the CPU's own and may show. Callers that want to name the
+// offending value use [Finite] first.
 //
 // The package knows blocks and rows only. Files, tensors, threads and the choice of types belong to its callers.
 // No function keeps its arguments or allocates.

@@ -56,7 +56,7 @@ func superScalePlain(x []float32, levels []uint8) float32 {
 func quantizeQ2KWeighted(dst []byte, src, weights []float32) {
 	var s q2KBlock
 	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q2KSize:] {
-		sigma2 := sumSquares(src[:256]) / 256
+		sigma2 := float32(sumSquares(src[:256]) / 256)
 		for j := range 16 {
 			x := src[16*j : 16*j+16]
 			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)

@@ -44,7 +44,7 @@ func quantizeQ3K(dst []byte, src []float32) {
 func quantizeQ3KWeighted(dst []byte, src, weights []float32) {
 	var s q3KBlock
 	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q3KSize:] {
-		sigma2 := 2 * sumSquares(src[:256]) / 256
+		sigma2 := float32(2 * sumSquares(src[:256]) / 256)
 		for j := range 16 {
 			x := src[16*j : 16*j+16]
 			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)
