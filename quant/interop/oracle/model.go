@@ -14,36 +14,37 @@ type Model struct {
 	handle, vocab uintptr
 }
 
-// modelParams is struct llama_model_params.
+// modelParams is struct llama_model_params. The fields of the structs that mirror C's are capitalized: they are there for
+// their place, whether or not they are used.
 type modelParams struct {
-	devices, bufferOverrides                          uintptr
-	gpuLayers, splitMode, loadMode, lazyMode, mainGPU int32
-	tensorSplit, progress, progressData, kvOverrides  uintptr
-	vocabOnly, checkTensors, extraBuffers             bool
-	noHost, noAlloc, loadMTP                          bool
+	Devices, BufferOverrides                          uintptr
+	GpuLayers, SplitMode, LoadMode, LazyMode, MainGPU int32
+	TensorSplit, Progress, ProgressData, KvOverrides  uintptr
+	VocabOnly, CheckTensors, ExtraBuffers             bool
+	NoHost, NoAlloc, LoadMTP                          bool
 }
 
 // contextParams is struct llama_context_params.
 type contextParams struct {
-	ctx, batch, ubatch, seqMax, rsSeq, outputsMax, outputsMaxPerSeq uint32
-	threads, threadsBatch                                           int32
-	ctxType, ropeScaling, pooling, attention, flashAttention        int32
-	ropeBase, ropeScale, yarnExt, yarnAttn, yarnFast, yarnSlow      float32
-	yarnOrigCtx                                                     uint32
-	defrag                                                          float32
-	evalCallback, evalData                                          uintptr
-	typeK, typeV                                                    int32
-	abortCallback, abortData                                        uintptr
-	embeddings, offloadKQV, noPerf, opOffload, swaFull, kvUnified   bool
-	samplers                                                        uintptr
-	samplersN                                                       uint64
-	other                                                           uintptr
+	Ctx, Batch, Ubatch, SeqMax, RsSeq, OutputsMax, OutputsMaxPerSeq uint32
+	Threads, ThreadsBatch                                           int32
+	CtxType, RopeScaling, Pooling, Attention, FlashAttention        int32
+	RopeBase, RopeScale, YarnExt, YarnAttn, YarnFast, YarnSlow      float32
+	YarnOrigCtx                                                     uint32
+	Defrag                                                          float32
+	EvalCallback, EvalData                                          uintptr
+	TypeK, TypeV                                                    int32
+	AbortCallback, AbortData                                        uintptr
+	Embeddings, OffloadKQV, NoPerf, OpOffload, SwaFull, KvUnified   bool
+	Samplers                                                        uintptr
+	SamplersN                                                       uint64
+	Other                                                           uintptr
 }
 
 // batch is struct llama_batch.
 type batch struct {
-	n                                     int32
-	token, embd, pos, seqN, seqID, logits unsafe.Pointer
+	N                                     int32
+	Token, Embd, Pos, SeqN, SeqID, Logits unsafe.Pointer
 }
 
 // Load reads a GGUF file on the CPU and checks all its values. Close the model when done.
@@ -55,7 +56,7 @@ func (l *Lib) LoadVocab(path string) (*Model, error) { return l.load(path, true)
 func (l *Lib) load(path string, vocabOnly bool) (*Model, error) {
 	takeLog()
 	p := l.modelParams()
-	p.gpuLayers, p.vocabOnly, p.checkTensors = 0, vocabOnly, !vocabOnly
+	p.GpuLayers, p.VocabOnly, p.CheckTensors = 0, vocabOnly, !vocabOnly
 	h := l.loadModel(path, p)
 	if h == 0 {
 		return nil, fmt.Errorf("libllama does not load %s: %s", path, takeLog())
@@ -169,8 +170,8 @@ func (m *Model) context(n int) (uintptr, error) {
 		return 0, fmt.Errorf("no tokens to run")
 	}
 	p := m.lib.contextParams()
-	p.ctx, p.batch, p.ubatch = uint32(n)+8, uint32(n)+8, uint32(n)+8
-	p.threads, p.threadsBatch, p.noPerf = 1, 1, true
+	p.Ctx, p.Batch, p.Ubatch = uint32(n)+8, uint32(n)+8, uint32(n)+8
+	p.Threads, p.ThreadsBatch, p.NoPerf = 1, 1, true
 	takeLog()
 	ctx := m.lib.newContext(m.handle, p)
 	if ctx == 0 {

@@ -66,11 +66,11 @@ type Lib struct {
 
 // typeTraits is the head of struct ggml_type_traits.
 type typeTraits struct {
-	name               unsafe.Pointer
-	blockLen, inter    int64
-	blockSize          uint64
-	quantized          bool
-	toFloat, fromFloat uintptr
+	Name               unsafe.Pointer
+	BlockLen, Inter    int64
+	BlockSize          uint64
+	Quantized          bool
+	ToFloat, FromFloat uintptr
 }
 
 var open = sync.OnceValues(func() (*Lib, error) {
@@ -172,7 +172,7 @@ func (l *Lib) Dequantize(t gguf.Type, src []byte, n int) ([]float32, error) {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), len(src)), src)
 		return dst, nil
 	}
-	toFloat := l.traits(int32(t)).toFloat
+	toFloat := l.traits(int32(t)).ToFloat
 	if toFloat == 0 {
 		return nil, fmt.Errorf("dequantize %s: ggml has no to_float", t)
 	}
