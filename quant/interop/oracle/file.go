@@ -87,6 +87,19 @@ type kvOverride struct {
 func (l *Lib) QuantizeFile(in, out string, ftype uint32, o Options) error {
 	var pin runtime.Pinner
 	defer pin.Unpin()
+	p, err := l.params(&pin, ftype, o)
+	if err != nil {
+		return err
+	}
+	takeLog()
+	if rc := l.quantizeFile(in, out, unsafe.Pointer(p)); rc != 0 {
+		return fmt.Errorf("llama_model_quantize %s: code %d: %s", in, rc, takeLog())
+	}
+	return nil
+}
+
+// params builds llama.cpp's parameters in memory that pin keeps where it is.
+func (l *Lib) params(pin *runtime.Pinner, ftype uint32, o Options) (*quantizeParams, error) {
 	p := l.quantizeParams()
 	p.threads, p.ftype = int32(o.Threads), int32(ftype)
 	if o.OutputType != nil {
@@ -105,9 +118,9 @@ func (l *Lib) QuantizeFile(in, out string, ftype uint32, o Options) error {
 		list := make([]imatrixEntry, len(o.Imatrix)+1)
 		for i, e := range o.Imatrix {
 			if len(e.Values) == 0 {
-				return fmt.Errorf("importance of %q: no values", e.Name)
+				return nil, fmt.Errorf("importance of %q: no values", e.Name)
 			}
-			list[i] = imatrixEntry{pinString(&pin, e.Name), &e.Values[0], uint64(len(e.Values))}
+			list[i] = imatrixEntry{pinString(pin, e.Name), &e.Values[0], uint64(len(e.Values))}
 			pin.Pin(&e.Values[0])
 		}
 		pin.Pin(&list[0])
@@ -117,7 +130,7 @@ func (l *Lib) QuantizeFile(in, out string, ftype uint32, o Options) error {
 		const typeCount = 43
 		list := make([]tensorType, len(o.TensorTypes)+1)
 		for i, e := range o.TensorTypes {
-			list[i] = tensorType{pinString(&pin, e.Pattern), int32(e.Type)}
+			list[i] = tensorType{pinString(pin, e.Pattern), int32(e.Type)}
 		}
 		list[len(list)-1].typ = typeCount
 		pin.Pin(&list[0])
@@ -132,18 +145,14 @@ func (l *Lib) QuantizeFile(in, out string, ftype uint32, o Options) error {
 		list := make([]kvOverride, len(o.Overrides)+1)
 		for i, kv := range o.Overrides {
 			if err := list[i].set(kv); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		pin.Pin(&list[0])
 		p.overrides = &list[0]
 	}
-	takeLog()
 	pin.Pin(&p)
-	if rc := l.quantizeFile(in, out, unsafe.Pointer(&p)); rc != 0 {
-		return fmt.Errorf("llama_model_quantize %s: code %d: %s", in, rc, takeLog())
-	}
-	return nil
+	return &p, nil
 }
 
 func (o *kvOverride) set(kv KV) error {
