@@ -1,0 +1,68 @@
+# nexus-quant. `make help` lists the targets. `go build` alone is enough to build, `go test ./...` to test.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS     := -s -w -X github.com/nexus-quant/nexus-quant/cmd.version=$(VERSION)
+CACHE       ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/nexus-quant-dev
+ORACLE      := $(CACHE)/llama.cpp-0.5.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+
+export CGO_ENABLED = 0
+
+.PHONY: help build static test purego race lint interop golden fuzz bench cross ci clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## build bin/nexus-quant, static
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/nexus-quant .
+
+static: build ## build and make sure that the binary needs no library
+	@if ldd bin/nexus-quant >/dev/null 2>&1; then echo "error: bin/nexus-quant is linked dynamically" >&2; ldd bin/nexus-quant >&2; exit 1; fi
+	@echo "bin/nexus-quant is static, $$(wc -c < bin/nexus-quant) bytes"
+
+test: ## all tests that need nothing but Go
+	$(GO) test ./...
+
+purego: ## the same without assembly kernels
+	$(GO) test -tags purego ./kernels/... ./quant/...
+
+race: ## the tests of all concurrent code under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short ./hf/... ./quant/... ./cmd/...
+
+lint: ## gofmt, go vet, staticcheck
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags interop ./quant/interop/...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags interop ./quant/interop/...
+	@cp go.mod /tmp/go.mod.$$$$ && cp go.sum /tmp/go.sum.$$$$ && $(GO) mod tidy && cmp -s go.mod /tmp/go.mod.$$$$ && cmp -s go.sum /tmp/go.sum.$$$$ || { echo "error: go.mod is not tidy" >&2; exit 1; }
+
+interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-64)
+	sh quant/interop/install.sh $(ORACLE) >/dev/null
+	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 20m -tags interop -v ./quant/interop/... | grep -vE '^=== (RUN|PAUSE|CONT)|^    --- PASS'
+
+golden: ## write the golden vectors of the kernels anew from llama.cpp's libraries
+	sh quant/interop/install.sh $(ORACLE) >/dev/null
+	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -tags interop -run Golden ./quant/interop -update
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go | awk '{print $$2}'); do \
+			echo "$$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+bench: ## benchmarks of the kernels
+	$(GO) test -run '^$$' -bench . ./kernels
+
+cross: ## build for every platform that is released
+	@set -e; for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null . ; \
+	done
+
+ci: lint test purego race cross static interop fuzz ## everything that CI runs
+
+clean: ## remove what was built
+	rm -rf bin
