@@ -8,13 +8,14 @@ import (
 // KV is one entry of a file's metadata. Value holds one of:
 //
 //	uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64 bool string
-//	a slice of one of these, or [][]… through []Array for nested arrays
+//	a slice of one of these, or an Array of slices
 type KV struct {
 	Key   string
 	Value any
 }
 
-// Array is an array of arrays: the one value that has no Go slice of its own.
+// Array is an array of arrays, the one value that has no Go slice of its own: each item is a slice of one
+// of KV's types or an Array.
 type Array []any
 
 // Metadata is the ordered list of a file's key/value pairs. Keys are unique.

@@ -86,7 +86,7 @@ func TestOpenRefusesBrokenSplits(t *testing.T) {
 		want  string
 	}{
 		{"missing shard", func(t *testing.T, dir string) { os.Remove(dir + "/m-00002-of-00003.gguf") },
-			"shard 2 of 3: stat DIR/m-00002-of-00003.gguf: no such file"},
+			"shard 2 of 3: "},
 		{"shards swapped", func(t *testing.T, dir string) {
 			os.Rename(dir+"/m-00002-of-00003.gguf", dir+"/x")
 			os.Rename(dir+"/m-00003-of-00003.gguf", dir+"/m-00002-of-00003.gguf")
