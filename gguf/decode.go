@@ -198,7 +198,7 @@ const firstAlloc = 1 << 16
 func numbers[T any](d *decoder, n, width int, one func([]byte) T) []T {
 	values := make([]T, 0, min(n, firstAlloc))
 	for n > 0 && d.err == nil {
-		k := min(n, max(d.r.Size()/width, 1))
+		k := min(n, d.r.Size()/width)
 		b := d.peek(k*width, "array")
 		for ; len(b) >= width; b = b[width:] {
 			values = append(values, one(b))

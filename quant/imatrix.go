@@ -14,7 +14,7 @@ import (
 )
 
 // Imatrix is an importance matrix: for each column of a weight matrix, how much errors in it matter.
-// An imatrix without weights, as a filter may leave it, counts as none (see [Imatrix.KVs]).
+// A nil matrix, and one without weights as a filter may leave it, count as none at all.
 type Imatrix struct {
 	File     string   // the path as given: goes into the metadata of outputs
 	Datasets []string // the texts it was computed from
@@ -269,6 +269,9 @@ func readFloats(r io.Reader, n int64) ([]float32, error) {
 	return values, nil
 }
 
+// Empty tells whether there are no weights: llama-quantize then works as if no matrix had been given.
+func (m *Imatrix) Empty() bool { return m == nil || len(m.Weights) == 0 }
+
 // Filter drops the tensors whose name contains one of exclude, then, if include isn't empty, those whose
 // name contains none of include: --exclude-weights and --include-weights of llama-quantize.
 func (m *Imatrix) Filter(include, exclude []string) {
@@ -291,6 +294,9 @@ func (m *Imatrix) Filter(include, exclude []string) {
 // its shape[2] experts, or nil if there are none for it. It is an error if their number is another, but
 // for token embeddings, whose weights are ignored then, and if one of them is not finite.
 func (m *Imatrix) For(name string, shape []int64) ([]float32, error) {
+	if m.Empty() {
+		return nil, nil
+	}
 	w, ok := m.Weights[name]
 	if !ok {
 		return nil, nil
@@ -319,7 +325,7 @@ func (m *Imatrix) For(name string, shape []int64) ([]float32, error) {
 // KVs returns the keys that llama-quantize adds to a file made with this matrix, in its order; none if no
 // weights are left. Texts end after 127 bytes, as there.
 func (m *Imatrix) KVs() []gguf.KV {
-	if len(m.Weights) == 0 {
+	if m.Empty() {
 		return nil
 	}
 	text := func(s string) string { return s[:min(len(s), 127)] }

@@ -330,6 +330,17 @@ func TestImatrixKVs(t *testing.T) {
 	}
 }
 
+func TestNoImatrixGivesNothing(t *testing.T) {
+	filtered := &Imatrix{File: "m", Weights: map[string][]float32{"a": {1}}}
+	filtered.Filter(nil, []string{""})
+	for _, m := range []*Imatrix{nil, {}, filtered} {
+		w, err := m.For("a", []int64{1})
+		if !m.Empty() || w != nil || err != nil || m.KVs() != nil {
+			t.Errorf("%+v: weights %v, %v, keys %v", m, w, err, m.KVs())
+		}
+	}
+}
+
 func TestReadImatrixNamesTheFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.dat")
