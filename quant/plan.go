@@ -66,14 +66,7 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 	tensors := make([]shaped, len(m.tensors))
 	for i, t := range m.tensors {
 		tensors[i] = t.shaped
-		pt := t.tensor()
-		if o.Imatrix != nil {
-			var err error
-			if pt.weights, err = o.Imatrix.For(t.name, t.shape); err != nil {
-				return nil, err
-			}
-		}
-		p.Tensors = append(p.Tensors, pt)
+		p.Tensors = append(p.Tensors, t.tensor())
 	}
 	base := m.Metadata.Clone()
 	for _, key := range []string{"split.no", "split.count", "split.tensors.count"} {
@@ -88,7 +81,7 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 	for _, r := range o.Recipes {
 		out := Output{Recipe: r}
 		var err error
-		if out.Types, out.Fallbacks, err = r.assign(h, tensors, o.Imatrix != nil); err != nil {
+		if out.Types, out.Fallbacks, err = r.assign(h, tensors, !o.Imatrix.Empty()); err != nil {
 			return nil, err
 		}
 		// llama-quantize sets these last, in this order, so they move to the end
@@ -98,10 +91,8 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 		for _, kv := range o.Overrides {
 			out.Metadata.Append(kv.Key, kv.Value)
 		}
-		if o.Imatrix != nil {
-			for _, kv := range o.Imatrix.KVs() {
-				out.Metadata.Append(kv.Key, kv.Value)
-			}
+		for _, kv := range o.Imatrix.KVs() {
+			out.Metadata.Append(kv.Key, kv.Value)
 		}
 		infos := make([]gguf.TensorInfo, len(p.Tensors))
 		for i, t := range p.Tensors {
@@ -115,7 +106,26 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 		}
 		p.Outputs = append(p.Outputs, out)
 	}
-	return p, nil
+	return p, p.weigh(o.Imatrix)
+}
+
+// weigh gives the tensors that are converted their importance weights.
+func (p *Plan) weigh(m *Imatrix) error {
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		for j := range p.Outputs {
+			if p.Outputs[j].Types[i] == t.Type {
+				continue
+			}
+			weights, err := m.For(t.Name, t.Shape)
+			if err != nil {
+				return err
+			}
+			t.weights = weights
+			break
+		}
+	}
+	return nil
 }
 
 // quantizationVersion is GGML_QNT_VERSION: the generation of block formats that a file holds.
@@ -169,7 +179,7 @@ func (p *Plan) OutputBytes() int64 {
 // Unweighted counts the tensors that are quantized without importance weights although others have them. The
 // embedding and the output are not counted: few importance matrices have anything for them.
 func (p *Plan) Unweighted() int {
-	if p.imatrix == nil {
+	if p.imatrix.Empty() {
 		return 0
 	}
 	n := 0

@@ -163,7 +163,7 @@ func ourTypes(m *quant.Model, p quant.Preset, o oracle.Options) ([]gguf.Type, er
 	}
 	options := quant.PlanOptions{Recipes: []quant.Recipe{recipe}}
 	if p.Name == "Q2_K_S" {
-		options.Imatrix = &quant.Imatrix{} // only lets it pass
+		options.Imatrix = &quant.Imatrix{Weights: map[string][]float32{"of another tensor": {1}}} // only lets it pass
 	}
 	plan, err := quant.NewPlan(m, options)
 	if err != nil {
