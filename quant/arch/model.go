@@ -13,6 +13,7 @@ type Model struct {
 	Metadata gguf.Metadata // all of it but general.file_type and general.quantization_version
 	Tensors  []Tensor      // in the order of the converter's writing; names are unique
 	Dropped  []string      // source tensors that the format has no place for, by rule (rotary inv_freq, ...)
+	Warnings []string      // what was left out and may matter to the user
 }
 
 // Tensor is one tensor of the output and the way to its values.

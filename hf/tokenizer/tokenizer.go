@@ -1,0 +1,161 @@
+// Package tokenizer reads the tokenizer files of a Hugging Face model into the vocabulary that llama.cpp
+// works with: tokens, scores, types, merges, special ids, chat templates and the name of the pre-tokenizer.
+//
+// The rules are those of llama.cpp 0.5.0's converter (conversion/base.py, conversion/llama.py and
+// gguf-py/gguf/vocab.py), with one difference: the pre-tokenizer is recognised from the regular expressions
+// in tokenizer.json and not from a hash of token ids, so that a fine-tune with a grown vocabulary is
+// recognised too.
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Token types of llama.cpp (llama_token_type).
+const (
+	Normal      int32 = 1
+	Unknown     int32 = 2
+	Control     int32 = 3
+	UserDefined int32 = 4
+	Unused      int32 = 5
+	Byte        int32 = 6
+)
+
+// maxTokens bounds a vocabulary. The largest in use have about a million tokens.
+const maxTokens = 4 << 20
+
+// Vocab is a model's vocabulary in llama.cpp's terms.
+type Vocab struct {
+	Model  string    // kind of tokenizer: "llama" (SentencePiece) or "gpt2" (byte-level BPE)
+	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"
+	Tokens []string  // by id; bytes of any kind
+	Scores []float32 // by id; nil for BPE
+	Types  []int32   // by id
+	Merges []string  // BPE: "left right", by rank
+
+	Special []SpecialToken // special ids, in the order in which the converter finds them
+	Add     []AddFlag      // whether special tokens are put around a text, in the same sense
+
+	AddSpacePrefix *bool // add_prefix_space of tokenizer_config.json, where the model's family uses it
+	Lowercase      *bool // normalizer
+	StripAccents   *bool
+
+	ChatTemplate string     // Jinja source, "" for none
+	Templates    []Template // further templates that have a name
+
+	LateEOT    *uint32 // CodeLlama's end of infill, which the converter writes after everything else
+	LateAddBOS *bool   // false for a vocabulary of 49152 tokens, written last as well
+}
+
+// SpecialToken says which token plays a role: "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom".
+type SpecialToken struct {
+	Kind string
+	ID   uint32
+}
+
+// AddFlag says whether a special token ("bos", "eos", "sep", …) is added to a text.
+type AddFlag struct {
+	Kind string
+	On   bool
+}
+
+// Template is a chat template that has a name.
+type Template struct{ Name, Text string }
+
+// Options tell what the tokenizer files don't.
+type Options struct {
+	// VocabSize is vocab_size of config.json: ids beyond the tokenizer's become unused tokens. 0 if absent.
+	VocabSize int64
+	// Pre names the pre-tokenizer, for a tokenizer.json whose own isn't recognised. "" recognises it.
+	Pre string
+	// Llama asks for what the converter does for the Llama family alone: add_prefix_space, a
+	// tokenizer.json in SentencePiece style, the infill token of CodeLlama.
+	Llama bool
+}
+
+// reader gives the model's files by name; fs.ErrNotExist where there is none.
+type reader = func(name string) ([]byte, error)
+
+// Load reads the vocabulary. A SentencePiece tokenizer.model goes before tokenizer.json.
+//
+// It is an error if there is neither, a file is malformed, ids collide or lie beyond VocabSize, or the
+// pre-tokenizer isn't recognised.
+func Load(read reader, o Options) (*Vocab, error) {
+	if o.VocabSize < 0 || o.VocabSize > maxTokens {
+		return nil, fmt.Errorf("config.json: vocab_size %d, want 1 to %d", o.VocabSize, maxTokens)
+	}
+	files, err := readFiles(read)
+	if err != nil {
+		return nil, err
+	}
+	l := loader{files: files, opts: o}
+	v, err := l.vocab()
+	if err != nil {
+		return nil, err
+	}
+	if o.Llama {
+		l.llamaExtras(v)
+	}
+	return v, nil
+}
+
+// loader holds what the steps of one Load share.
+type loader struct {
+	files *files
+	opts  Options
+}
+
+// vocab tries the kinds of tokenizer in the converter's order (LlamaModel.set_vocab, Qwen2Model.set_vocab).
+func (l *loader) vocab() (*Vocab, error) {
+	if l.files.sentencePiece != nil {
+		if l.opts.Pre != "" {
+			return nil, fmt.Errorf("pre-tokenizer %q: the model has a SentencePiece tokenizer, which has no pre-tokenizer to choose", l.opts.Pre)
+		}
+		return l.spm()
+	}
+	if l.files.tokenizer == nil {
+		if _, err := l.files.read("tekken.json"); err == nil {
+			return nil, errors.New("tekken.json without tokenizer.json: use a version of the model that has tokenizer.json")
+		}
+		return nil, fmt.Errorf("neither tokenizer.model nor tokenizer.json: %w", fs.ErrNotExist)
+	}
+	if l.opts.Llama && l.files.tokenizer.sentencePieceStyle() {
+		if l.opts.Pre != "" {
+			return nil, fmt.Errorf("pre-tokenizer %q: the model's tokenizer.json is a SentencePiece one, which has no pre-tokenizer to choose", l.opts.Pre)
+		}
+		return l.llamaHF()
+	}
+	return l.bpe()
+}
+
+// llamaExtras adds what LlamaModel.set_vocab does around the vocabulary itself.
+func (l *loader) llamaExtras(v *Vocab) {
+	if b, ok := l.files.config["add_prefix_space"].(bool); ok {
+		v.AddSpacePrefix = &b
+	}
+	if l.opts.VocabSize == 32016 { // CodeLlama
+		eot := uint32(32010)
+		if id, ok := l.namedToken("eot"); ok {
+			eot = id
+		}
+		v.LateEOT = &eot
+	}
+	if l.opts.VocabSize == 49152 { // the small Granite models, and what else has as many tokens
+		off := false
+		v.LateAddBOS = &off
+	}
+}
+
+// check holds a finished vocabulary against the bounds of its parts.
+func (v *Vocab) check() error {
+	n := len(v.Tokens)
+	if n == 0 {
+		return errors.New("the tokenizer has no tokens")
+	}
+	if len(v.Types) != n || v.Scores != nil && len(v.Scores) != n {
+		return fmt.Errorf("%d tokens, %d types, %d scores", n, len(v.Types), len(v.Scores))
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package archtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// corpus is what the tokenizers are trained on.
+const corpus = `the quick brown fox jumps over the lazy dog and the dog jumps over the fox again
+a small model is trained on a small text and the text is read by the model again and again
+numbers such as 1 22 333 and 4444 stand between words and so do signs like ! ? , . ; : ( ) [ ]
+when the weights are read once they are written to every output at the same time and in order
+quantization makes the weights of a model smaller and the model faster without making it much worse
+the tokenizer splits the text into words and the words into pieces that the model has seen before`
+
+// Regular expressions of two families' pre-tokenizers.
+const (
+	llama3Split = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	qwen2Split  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
+
+// learn finds up to n merges in the corpus: the most frequent pair of neighbours, again and again. start is
+// how a space is spelled. It returns pairs in the order of their ranks.
+func learn(n int, start string) [][2]string {
+	count := map[string]int{}
+	for _, line := range strings.Split(corpus, "\n") {
+		for _, w := range strings.Fields(line) {
+			count[start+w]++
+		}
+	}
+	words := map[string][]string{}
+	for w := range count {
+		words[w] = strings.Split(w, "")
+	}
+	var merges [][2]string
+	for len(merges) < n {
+		pairs := map[[2]string]int{}
+		for w, parts := range words {
+			for i := 1; i < len(parts); i++ {
+				pairs[[2]string{parts[i-1], parts[i]}] += count[w]
+			}
+		}
+		var best [2]string
+		for p, c := range pairs {
+			if c > pairs[best] || c == pairs[best] && (p[0]+" "+p[1] < best[0]+" "+best[1]) {
+				best = p
+			}
+		}
+		if pairs[best] == 0 {
+			break
+		}
+		merges = append(merges, best)
+		for w, parts := range words {
+			words[w] = merge(parts, best)
+		}
+	}
+	return merges
+}
+
+func merge(parts []string, pair [2]string) []string {
+	var out []string
+	for i := 0; i < len(parts); i++ {
+		if i+1 < len(parts) && parts[i] == pair[0] && parts[i+1] == pair[1] {
+			out = append(out, parts[i]+parts[i+1])
+			i++
+			continue
+		}
+		out = append(out, parts[i])
+	}
+	return out
+}
+
+// byteAlphabet is GPT-2's: a visible character for every byte.
+func byteAlphabet() []string {
+	out := make([]string, 256)
+	next := rune(256)
+	for b := range out {
+		if b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae {
+			out[b] = string(rune(b))
+		} else {
+			out[b] = string(next)
+			next++
+		}
+	}
+	return out
+}
+
+type added struct {
+	ID         int    `json:"id"`
+	Content    string `json:"content"`
+	Special    bool   `json:"special"`
+	Normalized bool   `json:"normalized"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	SingleWord bool   `json:"single_word"`
+}
+
+// bpe writes tokenizer.json: 256 bytes, merges, and the added tokens from id 500 on.
+func (c *Checkpoint) bpe(pattern string, normalizer any, pairs, ignoreMerges bool, tokens []added, post any) {
+	vocab := map[string]int{}
+	for _, s := range byteAlphabet() {
+		vocab[s] = len(vocab)
+	}
+	var merges []any
+	for _, m := range learn(230, "Ġ") {
+		if _, ok := vocab[m[0]+m[1]]; !ok {
+			vocab[m[0]+m[1]] = len(vocab)
+		}
+		if pairs {
+			merges = append(merges, []string{m[0], m[1]})
+		} else {
+			merges = append(merges, m[0]+" "+m[1])
+		}
+	}
+	byteLevel := map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}
+	split := map[string]any{"type": "Split", "pattern": map[string]string{"Regex": pattern}, "behavior": "Isolated", "invert": false}
+	c.json("tokenizer.json", map[string]any{
+		"version": "1.0", "truncation": nil, "padding": nil,
+		"added_tokens":   tokens,
+		"normalizer":     normalizer,
+		"pre_tokenizer":  map[string]any{"type": "Sequence", "pretokenizers": []any{split, byteLevel}},
+		"post_processor": post,
+		"decoder":        byteLevel,
+		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "byte_fallback": false,
+			"ignore_merges": ignoreMerges, "vocab": vocab, "merges": merges},
+	})
+}
+
+func (c *Checkpoint) json(name string, v any) {
+	data, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		panic(fmt.Sprintf("archtest: %s: %v", name, err))
+	}
+	c.Files[name] = data
+}
+
+func (c *Checkpoint) llama3BPE() {
+	tokens := []added{
+		{ID: 500, Content: "<|begin_of_text|>", Special: true},
+		{ID: 501, Content: "<|end_of_text|>", Special: true},
+		{ID: 502, Content: "<|eot_id|>", Special: true},
+		{ID: 503, Content: "<|plain|>", Special: false, Normalized: true},
+	}
+	piece := func(kind, id string) any { return map[string]any{kind: map[string]any{"id": id, "type_id": 0}} }
+	bos, a, b := piece("SpecialToken", "<|begin_of_text|>"), piece("Sequence", "A"), piece("Sequence", "B")
+	c.bpe(llama3Split, nil, false, true, tokens, map[string]any{"type": "Sequence", "processors": []any{
+		map[string]any{"type": "ByteLevel"},
+		map[string]any{"type": "TemplateProcessing", "single": []any{bos, a}, "pair": []any{bos, a, bos, b}},
+	}})
+	c.json("tokenizer_config.json", map[string]any{
+		"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "tokenizer_class": "PreTrainedTokenizerFast",
+		"clean_up_tokenization_spaces": true, "chat_template": "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}",
+	})
+}
+
+func (c *Checkpoint) qwenBPE() {
+	tokens := []added{
+		{ID: 500, Content: "<|endoftext|>", Special: true},
+		{ID: 501, Content: "<|im_start|>", Special: true},
+		{ID: 502, Content: "<|im_end|>", Special: true},
+		{ID: 503, Content: "<tool_call>"},
+	}
+	c.bpe(qwen2Split, map[string]string{"type": "NFC"}, true, false, tokens, map[string]any{"type": "ByteLevel"})
+	decoder := map[string]any{}
+	for _, t := range tokens {
+		decoder[fmt.Sprint(t.ID)] = map[string]any{"content": t.Content, "special": t.Special, "normalized": false}
+	}
+	c.json("tokenizer_config.json", map[string]any{
+		"add_bos_token": false, "add_prefix_space": false, "bos_token": nil, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
+		"unk_token": nil, "added_tokens_decoder": decoder, "clean_up_tokenization_spaces": false, "tokenizer_class": "Qwen2Tokenizer",
+	})
+	c.Files["chat_template.jinja"] = []byte("{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}")
+}
+
+// namedTemplates puts a second chat template beside the first.
+func (c *Checkpoint) namedTemplates() {
+	c.Files["additional_chat_templates/tool_use.jinja"] = []byte("{{ tools }}")
+}
+
+// sentencePiece writes tokenizer.model: the unknown piece, two control pieces, bytes, merged pieces and single
+// characters. It ends short of the vocabulary, and two added tokens stand in the gap.
+func (c *Checkpoint) sentencePiece() {
+	var model []byte
+	seen := map[string]bool{}
+	add := func(text string, score float32, kind uint64) {
+		if seen[text] {
+			return
+		}
+		seen[text] = true
+		p := protowire.AppendTag(nil, 1, protowire.BytesType)
+		p = protowire.AppendString(p, text)
+		p = protowire.AppendTag(p, 2, protowire.Fixed32Type)
+		p = protowire.AppendFixed32(p, math.Float32bits(score))
+		if kind != 1 {
+			p = protowire.AppendTag(p, 3, protowire.VarintType)
+			p = protowire.AppendVarint(p, kind)
+		}
+		model = protowire.AppendTag(model, 1, protowire.BytesType)
+		model = protowire.AppendBytes(model, p)
+	}
+	add("<unk>", 0, 2)
+	add("<s>", 0, 3)
+	add("</s>", 0, 3)
+	for b := range 256 {
+		add(fmt.Sprintf("<0x%02X>", b), 0, 6)
+	}
+	rank := 0
+	for _, m := range learn(180, "▁") {
+		add(m[0]+m[1], float32(-rank), 1)
+		rank++
+	}
+	for _, r := range "▁" + strings.ReplaceAll(strings.ReplaceAll(corpus, "\n", ""), " ", "") {
+		add(string(r), float32(-rank), 1)
+		rank++
+	}
+	trainer := protowire.AppendTag(nil, 3, protowire.VarintType) // model_type: BPE
+	trainer = protowire.AppendVarint(trainer, 2)
+	trainer = protowire.AppendTag(trainer, 35, protowire.VarintType) // byte_fallback
+	trainer = protowire.AppendVarint(trainer, 1)
+	model = protowire.AppendTag(model, 2, protowire.BytesType)
+	model = protowire.AppendBytes(model, trainer)
+	normalizer := protowire.AppendTag(nil, 1, protowire.BytesType)
+	normalizer = protowire.AppendString(normalizer, "identity")
+	model = protowire.AppendTag(model, 3, protowire.BytesType)
+	model = protowire.AppendBytes(model, normalizer)
+
+	c.Files["tokenizer.model"] = model
+	c.json("added_tokens.json", map[string]int{"<pad>": Vocab - 2})
+	token := func(text string) map[string]any { return map[string]any{"content": text, "special": true} }
+	c.json("tokenizer_config.json", map[string]any{
+		"add_bos_token": true, "add_eos_token": false, "bos_token": token("<s>"), "eos_token": token("</s>"), "unk_token": token("<unk>"),
+		"added_tokens_decoder": map[string]any{
+			"0": token("<unk>"), "1": token("<s>"), "2": token("</s>"),
+			fmt.Sprint(Vocab - 1): map[string]any{"content": "▁two▁words", "special": false},
+		},
+		"tokenizer_class": "LlamaTokenizer", "add_prefix_space": true,
+		"chat_template": []any{
+			map[string]string{"name": "default", "template": "[INST]{{ messages }}[/INST]"},
+			map[string]string{"name": "tool-use", "template": "{{ tools }}"},
+		},
+	})
+}

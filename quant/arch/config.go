@@ -1,0 +1,163 @@
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// config is config.json: an object whose values are asked for one by one. A key whose value is null counts
+// as absent, as it does for transformers. The first thing that is wrong is kept in err.
+type config struct {
+	path string // of this object within the file, for messages: "" or "rope_scaling."
+	doc  map[string]any
+	err  *error
+}
+
+func readConfig(read func(string) ([]byte, error)) (*config, error) {
+	data, err := read("config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("config.json is missing: without it the architecture is unknown: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	doc, err := parseJSONObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	return &config{doc: doc, err: new(error)}, nil
+}
+
+// parseJSONObject reads a JSON object with its numbers kept as they are written. Python writes numbers that
+// JSON has no words for; they are read as null.
+func parseJSONObject(data []byte) (map[string]any, error) {
+	var doc map[string]any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return nil, err
+	}
+	if doc == nil {
+		return nil, errors.New("want a JSON object, got null")
+	}
+	return doc, nil
+}
+
+func (c *config) fail(format string, args ...any) {
+	if *c.err == nil {
+		*c.err = fmt.Errorf("config.json: "+format, args...)
+	}
+}
+
+func (c *config) has(key string) bool { return c.doc[key] != nil }
+
+// object is a nested object; an empty one if absent.
+func (c *config) object(key string) *config {
+	sub := &config{path: c.path + key + ".", doc: map[string]any{}, err: c.err}
+	switch x := c.doc[key].(type) {
+	case nil:
+	case map[string]any:
+		sub.doc = x
+	default:
+		c.fail("%s%s: want an object", c.path, key)
+	}
+	return sub
+}
+
+// require notes an error if the key is absent.
+func (c *config) require(key string) bool {
+	if !c.has(key) {
+		c.fail("%s%s is missing", c.path, key)
+		return false
+	}
+	return true
+}
+
+// number is a number; 0 if absent or wrong.
+func (c *config) number(key string) float64 {
+	switch x := c.doc[key].(type) {
+	case nil:
+	case json.Number:
+		f, err := strconv.ParseFloat(x.String(), 64)
+		if err == nil && !math.IsInf(f, 0) {
+			return f
+		}
+		c.fail("%s%s: %s, want a number", c.path, key, x)
+	default:
+		c.fail("%s%s: want a number", c.path, key)
+	}
+	return 0
+}
+
+// count is a required integer from 1 to 2^31-1.
+func (c *config) count(key string) int64 {
+	if !c.require(key) {
+		return 0
+	}
+	return c.countOr(key, 0)
+}
+
+// countOr is an integer from 1 to 2^31-1, otherwise if absent.
+func (c *config) countOr(key string, otherwise int64) int64 {
+	if !c.has(key) {
+		return otherwise
+	}
+	n := c.number(key)
+	if n != math.Trunc(n) || n < 1 || n > math.MaxInt32 {
+		c.fail("%s%s: %v, want an integer from 1 to %d", c.path, key, c.doc[key], math.MaxInt32)
+		return 0
+	}
+	return int64(n)
+}
+
+// float is a required number.
+func (c *config) float(key string) float32 {
+	if !c.require(key) {
+		return 0
+	}
+	return float32(c.number(key))
+}
+
+// text is a string; "" if absent.
+func (c *config) text(key string) string {
+	switch x := c.doc[key].(type) {
+	case nil:
+		return ""
+	case string:
+		return x
+	}
+	c.fail("%s%s: want a string", c.path, key)
+	return ""
+}
+
+// flag is a boolean; false if absent.
+func (c *config) flag(key string) bool {
+	switch x := c.doc[key].(type) {
+	case nil:
+		return false
+	case bool:
+		return x
+	}
+	c.fail("%s%s: want true or false", c.path, key)
+	return false
+}
+
+// class is the name of the model's class: the first of architectures.
+func (c *config) class() (string, error) {
+	list, _ := c.doc["architectures"].([]any)
+	if len(list) > 0 {
+		if s, ok := list[0].(string); ok && s != "" {
+			return s, nil
+		}
+	}
+	if t, ok := c.doc["model_type"].(string); ok {
+		return "", fmt.Errorf("config.json: architectures is missing (model_type is %q): supported are %s", t, strings.Join(classes(), ", "))
+	}
+	return "", fmt.Errorf("config.json: architectures is missing: supported are %s", strings.Join(classes(), ", "))
+}

@@ -1,0 +1,143 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf"
+)
+
+// all is the table of model families. A new one is a file of its own and a line here.
+var all = []*family{llama, qwen2, qwen3}
+
+// family is what llama.cpp's converter knows of the models that share an architecture.
+type family struct {
+	name    string   // general.architecture
+	classes []string // of transformers, as config.json names them
+	rules   []rule
+
+	// What transformers' configuration class makes of a config without head_dim.
+	defaultHeadDim int64 // 0: hidden_size divided among the heads
+	knowsHeadDim   bool  // head_dim has a value then, so that its keys are written
+
+	ropeFactors    bool // rope scaling of type llama3 becomes rope_freqs.weight
+	llamaTokenizer bool // the tokenizer is read as LlamaModel.set_vocab does
+
+	// params writes the keys of this family alone, after the common ones; nil for none.
+	params func(m *mapping, set func(key string, value any)) error
+}
+
+// Info is a family for listings.
+type Info struct {
+	Arch    string   // general.architecture
+	Classes []string // of transformers
+}
+
+// Supported lists the families that Map knows, in the order of the table.
+func Supported() []Info {
+	var out []Info
+	for _, f := range all {
+		out = append(out, Info{f.name, slices.Clone(f.classes)})
+	}
+	return out
+}
+
+func classes() []string {
+	var out []string
+	for _, f := range all {
+		out = append(out, f.classes...)
+	}
+	return out
+}
+
+// UnsupportedError is returned by Map for a model of a class that no family has.
+type UnsupportedError struct{ Class string }
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("architecture %q is not supported", e.Class)
+}
+
+// Hint says what is.
+func (e *UnsupportedError) Hint() string { return "supported are " + strings.Join(classes(), ", ") }
+
+// Options change what Map writes.
+type Options struct {
+	Name string // general.name; "" finds it
+	Pre  string // name of the pre-tokenizer, for a tokenizer.json that isn't recognised
+}
+
+// mapping is one run of Map.
+type mapping struct {
+	family *family
+	config *config
+	dims   dims
+	rope   rope
+	read   func(name string) ([]byte, error)
+	quant  quantization
+	name   string // of the checkpoint
+	model  *Model
+}
+
+// Map turns a checkpoint into the tensors and the metadata that llama.cpp's converter would write, from
+// config, tokenizer files and headers alone.
+//
+// Every tensor of the checkpoint matches exactly one rule of the family and has the shape that the
+// config says, and every tensor that the family needs is there. Whatever isn't so is an error that names it.
+func Map(c *hf.Checkpoint, o Options) (*Model, error) {
+	cfg, err := readConfig(c.ReadFile)
+	if err != nil {
+		return nil, err
+	}
+	class, err := cfg.class()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(f *family) bool { return slices.Contains(f.classes, class) })
+	if i < 0 {
+		return nil, &UnsupportedError{class}
+	}
+	f := all[i]
+	m := &mapping{family: f, config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
+	m.readDims()
+	m.rope = readRope(cfg)
+	if *cfg.err != nil {
+		return nil, *cfg.err
+	}
+	if err := m.tensors(c); err != nil {
+		return nil, err
+	}
+	meta := &m.model.Metadata
+	meta.Set("general.architecture", f.name)
+	meta.Set("general.type", "model")
+	var nameOrPath *string
+	if s, ok := cfg.doc["_name_or_path"].(string); ok {
+		nameOrPath = &s
+	}
+	if err := general(meta, c, nameOrPath, o, m.parameters()); err != nil {
+		return nil, err
+	}
+	if err := m.params(); err != nil {
+		return nil, err
+	}
+	if *cfg.err != nil {
+		return nil, *cfg.err
+	}
+	if err := m.vocabulary(o); err != nil {
+		return nil, err
+	}
+	return m.model, nil
+}
+
+// parameters counts the values of all tensors.
+func (m *mapping) parameters() int64 {
+	var n int64
+	for _, t := range m.model.Tensors {
+		count, err := gguf.Elements(t.Shape)
+		if err == nil {
+			n += count
+		}
+	}
+	return n
+}

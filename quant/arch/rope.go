@@ -1,0 +1,133 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+)
+
+// rope says how positions are turned: rope_scaling of config.json, or rope_parameters as transformers 5
+// spells it, with the keys that used to stand beside it.
+type rope struct {
+	params *config
+	kind   string // rope_type
+	theta  float64
+	local  float64 // of layers with a sliding window; 0 for none
+}
+
+func readRope(c *config) rope {
+	key := "rope_scaling"
+	if _, ok := c.doc["rope_parameters"]; ok {
+		key = "rope_parameters"
+	}
+	all := c.object(key)
+	r := rope{params: all, theta: 10000}
+	if all.has("full_attention") { // one set of parameters per kind of layer
+		r.params = all.object("full_attention")
+	}
+	if all.has("sliding_attention") {
+		r.local = all.object("sliding_attention").number("rope_theta")
+	}
+	if r.kind = r.params.text("rope_type"); r.kind == "" {
+		r.kind = r.params.text("type")
+	}
+	switch {
+	case r.params.has("rope_theta"):
+		r.theta = r.params.number("rope_theta")
+	case c.has("rope_theta"):
+		r.theta = c.number("rope_theta")
+	}
+	if r.theta <= 0 {
+		c.fail("rope_theta: %v, want more than 0", r.theta)
+	}
+	if key := "original_max_position_embeddings"; !r.params.has(key) && c.has(key) {
+		r.params.doc[key] = c.doc[key]
+	}
+	return r
+}
+
+// ropeParams writes the rope.* keys. llama3 is no scaling type of llama.cpp: its factors are a tensor.
+func (m *mapping) ropeParams(set func(string, any)) {
+	r := m.rope
+	p := r.params
+	optional := func(key string, names ...string) {
+		for _, name := range names {
+			if p.has(name) {
+				set(key, float32(p.number(name)))
+				return
+			}
+		}
+	}
+	switch kind := r.kind; {
+	case kind == "linear" && p.has("factor"):
+		set("rope.scaling.type", "linear")
+		optional("rope.scaling.factor", "factor")
+	case kind == "yarn" && p.has("factor"):
+		set("rope.scaling.type", "yarn")
+		optional("rope.scaling.factor", "factor")
+		set("rope.scaling.original_context_length", uint32(p.count("original_max_position_embeddings")))
+		optional("rope.scaling.yarn_ext_factor", "extrapolation_factor")
+		optional("rope.scaling.yarn_attn_factor", "attention_factor", "attn_factor")
+		optional("rope.scaling.yarn_beta_fast", "beta_fast")
+		optional("rope.scaling.yarn_beta_slow", "beta_slow")
+	case kind == "su" || kind == "longrope":
+		set("rope.scaling.type", "longrope")
+	case kind == "" || kind == "default" || kind == "dynamic":
+	case strings.EqualFold(kind, "llama3") && m.family.ropeFactors:
+	default:
+		m.warn("config.json: %s of type %q is left out: beyond the original context the model will do worse", strings.TrimSuffix(p.path, "."), kind)
+	}
+	set("rope.freq_base", float32(r.theta))
+	if r.local != 0 {
+		set("rope.freq_base_swa", float32(r.local))
+	}
+}
+
+func (m *mapping) warn(format string, args ...any) {
+	m.model.Warnings = append(m.model.Warnings, fmt.Sprintf(format, args...))
+}
+
+// ropeFactors makes rope_freqs.weight of the llama3 kind: what the frequency of each rotary pair is divided by
+// (LlamaModel.generate_extra_tensors). The arithmetic is PyTorch's on float32 tensors, step by step: a
+// number divided by a tensor is the tensor's reciprocal times the number.
+func (m *mapping) ropeFactors() []Tensor {
+	p := m.rope.params
+	if !strings.EqualFold(m.rope.kind, "llama3") {
+		return nil
+	}
+	or := func(key string, otherwise float64) float64 {
+		if p.has(key) {
+			return p.number(key)
+		}
+		return otherwise
+	}
+	factor, low, high := or("factor", 8), or("low_freq_factor", 1), or("high_freq_factor", 4)
+	old := or("original_max_position_embeddings", 8192)
+	if low <= 0 || high <= low || factor <= 0 || old <= 0 {
+		p.fail("%sfactor %v, low_freq_factor %v, high_freq_factor %v, original_max_position_embeddings %v: want all above 0 and low below high",
+			p.path, factor, low, high, old)
+		return nil
+	}
+	longest, shortest := float32(old/low), float32(old/high) // wavelengths
+	dim := m.dims.headDim
+	out := make([]float32, dim/2)
+	for i := range out {
+		power := float32(math.Pow(float64(float32(m.rope.theta)), float64(float32(2*i)/float32(dim))))
+		freq := 1 / power
+		wave := float32(1/freq) * float32(2*math.Pi)
+		switch {
+		case wave < shortest:
+			out[i] = 1
+		case wave > longest:
+			out[i] = float32(factor)
+		default:
+			ratio := float32(1/wave) * float32(old)
+			smooth := (ratio - float32(low)) / float32(high-low)
+			mixed := float32((1-smooth)/float32(factor)) + smooth
+			out[i] = 1 / mixed
+		}
+	}
+	return []Tensor{{Name: "rope_freqs.weight", Shape: []int64{dim / 2}, Type: gguf.F32, Const: out}}
+}

@@ -1,0 +1,85 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
+)
+
+// vocabulary writes the tokenizer.* keys.
+func (m *mapping) vocabulary(o Options) error {
+	v, err := tokenizer.Load(m.read, tokenizer.Options{VocabSize: m.dims.vocab, Pre: o.Pre, Llama: m.family.llamaTokenizer})
+	if err != nil {
+		return err
+	}
+	if n := int64(len(v.Tokens)); n != m.dims.vocab {
+		return fmt.Errorf("the tokenizer has %d tokens, the model %d", n, m.dims.vocab)
+	}
+	writeVocab(&m.model.Metadata, v)
+	return nil
+}
+
+// specialKeys are the metadata keys of special ids that GGUF has names for, without their common parts.
+var specialKeys = map[string]string{
+	"bos": "bos", "eos": "eos", "unk": "unknown", "sep": "seperator", "pad": "padding", "mask": "mask", "eot": "eot", "eom": "eom",
+}
+
+// writeVocab sets the keys in the converter's order (_set_vocab_* in conversion/base.py and
+// SpecialVocab.add_to_gguf). Empty strings and lists are left out, as GGUFWriter does.
+func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
+	const prefix = "tokenizer.ggml."
+	flag := func(key string, b *bool) {
+		if b != nil {
+			m.Set(prefix+key, *b)
+		}
+	}
+	flag("add_space_prefix", v.AddSpacePrefix)
+	m.Set(prefix+"model", v.Model)
+	m.Set(prefix+"pre", v.Pre)
+	m.Set(prefix+"tokens", v.Tokens)
+	if v.Scores != nil {
+		m.Set(prefix+"scores", v.Scores)
+	}
+	m.Set(prefix+"token_type", v.Types)
+	if len(v.Merges) > 0 {
+		m.Set(prefix+"merges", v.Merges)
+	}
+	for _, s := range v.Special {
+		if key, ok := specialKeys[s.Kind]; ok {
+			m.Set(prefix+key+"_token_id", s.ID)
+		}
+	}
+	for _, a := range v.Add {
+		if slices.Contains([]string{"bos", "eos", "sep"}, a.Kind) {
+			m.Set(prefix+"add_"+a.Kind+"_token", a.On)
+		}
+	}
+	writeTemplates(m, v)
+	flag("normalizer.lowercase", v.Lowercase)
+	flag("normalizer.strip_accents", v.StripAccents)
+	if v.LateEOT != nil {
+		m.Set(prefix+"eot_token_id", *v.LateEOT)
+	}
+	flag("add_bos_token", v.LateAddBOS)
+}
+
+// writeTemplates sets the chat templates, the named ones first. Their list is sorted, where the converter
+// leaves the order to chance.
+func writeTemplates(m *gguf.Metadata, v *tokenizer.Vocab) {
+	var names []string
+	for _, t := range v.Templates {
+		names = append(names, t.Name)
+		if t.Text != "" {
+			m.Set("tokenizer.chat_template."+t.Name, t.Text)
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		m.Set("tokenizer.chat_templates", names)
+	}
+	if v.ChatTemplate != "" {
+		m.Set("tokenizer.chat_template", v.ChatTemplate)
+	}
+}
