@@ -11,6 +11,7 @@ const (
 	BF16   DType = "BF16"
 	F8E4M3 DType = "F8_E4M3"
 	F8E5M2 DType = "F8_E5M2"
+	F8E8M0 DType = "F8_E8M0"
 	I64    DType = "I64"
 	I32    DType = "I32"
 	I16    DType = "I16"
@@ -22,17 +23,30 @@ const (
 	Bool   DType = "BOOL"
 )
 
-// Size is the number of bytes of one value, 0 for a format that is not known.
-func (d DType) Size() int64 {
+// Bits is the number of bits of one value, 0 for a format that is not known. It covers every format of
+// the safetensors library, also those that this program has no use for, so that their sizes can be checked.
+func (d DType) Bits() int64 {
 	switch d {
-	case F64, I64, U64:
-		return 8
+	case F64, I64, U64, "C64":
+		return 64
 	case F32, I32, U32:
-		return 4
+		return 32
 	case F16, BF16, I16, U16:
-		return 2
-	case F8E4M3, F8E5M2, I8, U8, Bool:
-		return 1
+		return 16
+	case F8E4M3, F8E5M2, F8E8M0, "F8_E4M3FNUZ", "F8_E5M2FNUZ", I8, U8, Bool:
+		return 8
+	case "F6_E2M3", "F6_E3M2":
+		return 6
+	case "F4":
+		return 4
 	}
 	return 0
+}
+
+// Size is the number of bytes of one value, 0 for a format that is not known or not made of whole bytes.
+func (d DType) Size() int64 {
+	if d.Bits()%8 != 0 {
+		return 0
+	}
+	return d.Bits() / 8
 }

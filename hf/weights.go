@@ -1,0 +1,180 @@
+package hf
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/hf/safetensors"
+)
+
+const (
+	singleFile = "model.safetensors"
+	indexFile  = "model.safetensors.index.json"
+)
+
+// layout says where a model's weights are: the shards by name and, of a sharded model, what each must hold.
+type layout struct {
+	shards []string          // sorted
+	index  map[string]string // tensor to shard; nil for a single file
+}
+
+// findWeights decides where the weights are, from the names of the model's files and its index. As in
+// transformers, model.safetensors goes before an index. who names the model in messages.
+func findWeights(who string, files fileReader) (layout, error) {
+	if files.has(singleFile) {
+		return layout{shards: []string{singleFile}}, nil
+	}
+	if !files.has(indexFile) {
+		names, err := files.names()
+		if err != nil {
+			return layout{}, fmt.Errorf("%s: %w", who, err)
+		}
+		return layout{}, noWeights(who, names)
+	}
+	data, err := files.ReadFile(indexFile)
+	if err != nil {
+		return layout{}, fmt.Errorf("%s: %w", who, err)
+	}
+	l, err := parseIndex(data)
+	if err != nil {
+		return layout{}, fmt.Errorf("%s: %s: %w", who, indexFile, err)
+	}
+	var missing []string
+	for _, shard := range l.shards {
+		if !files.has(shard) {
+			missing = append(missing, shard)
+		}
+	}
+	if len(missing) > 0 {
+		return layout{}, &Error{
+			Kind:    ErrIncomplete,
+			Message: fmt.Sprintf("%s: %s (%d of %d present)", who, missingShards(missing), len(l.shards)-len(missing), len(l.shards)),
+			hint:    "download the model again; what is there already is not fetched twice",
+		}
+	}
+	return l, nil
+}
+
+func missingShards(missing []string) string {
+	switch n := len(missing); n {
+	case 1:
+		return "shard " + missing[0] + " is missing"
+	case 2:
+		return "shards " + missing[0] + " and " + missing[1] + " are missing"
+	default:
+		return fmt.Sprintf("shards %s and %d others are missing", missing[0], n-1)
+	}
+}
+
+// parseIndex reads model.safetensors.index.json: {"metadata": {...}, "weight_map": {tensor: shard}}.
+func parseIndex(data []byte) (layout, error) {
+	var doc struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return layout{}, err
+	}
+	if len(doc.WeightMap) == 0 {
+		return layout{}, errors.New("weight_map is missing or empty")
+	}
+	l := layout{index: doc.WeightMap}
+	seen := map[string]bool{}
+	for tensor, shard := range doc.WeightMap {
+		if err := checkName(shard); err != nil {
+			return layout{}, fmt.Errorf("weight_map: tensor %q: %w", tensor, err)
+		}
+		if !strings.HasSuffix(shard, ".safetensors") {
+			return layout{}, fmt.Errorf("weight_map: tensor %q: shard %q is not a .safetensors file", tensor, shard)
+		}
+		if !seen[shard] {
+			seen[shard] = true
+			l.shards = append(l.shards, shard)
+		}
+	}
+	slices.Sort(l.shards)
+	return l, nil
+}
+
+// checkName refuses a file name that could leave the model's folder. Names inside a model are
+// slash-separated on every system.
+func checkName(name string) error {
+	if name == "" || strings.ContainsAny(name, "\\:\x00") || path.Clean(name) != name || !filepath.IsLocal(filepath.FromSlash(name)) {
+		return fmt.Errorf("file name %q leads out of the model's folder", name)
+	}
+	return nil
+}
+
+// noWeights says what is there instead.
+func noWeights(who string, names []string) error {
+	has := func(pattern string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { ok, _ := path.Match(pattern, n); return ok })
+	}
+	e := &Error{Kind: ErrNoWeights}
+	switch {
+	case has("model-*-of-*.safetensors"):
+		e.Kind = ErrIncomplete
+		e.Message = "has shards of weights, but no " + indexFile
+		e.hint = "fetch " + indexFile + " from where the shards came from"
+	case has("pytorch_model*.bin"):
+		e.Message = "has PyTorch weights (.bin) only, which can run code when they are read"
+		e.hint = "convert it to safetensors first: https://huggingface.co/spaces/safetensors/convert, or model.save_pretrained(dir) in transformers"
+	case has("adapter_model.safetensors"), has("adapter_config.json"):
+		e.Message = "is an adapter (LoRA), not a whole model"
+		e.hint = "merge it into its base model first: model.merge_and_unload() in peft"
+	case has("consolidated*.safetensors"):
+		e.Message = "has weights in the consolidated layout only"
+		e.hint = "take the model's Hugging Face version, with " + singleFile + " or " + indexFile
+	case has("*.gguf"):
+		e.Message = "has GGUF files, but no " + singleFile
+		e.hint = "name the .gguf file itself"
+	default:
+		e.Message = fmt.Sprintf("no weights: neither %s nor %s", singleFile, indexFile)
+		e.hint = "a model is a folder with config.json, tokenizer files and .safetensors weights"
+	}
+	e.Message = who + ": " + e.Message
+	return e
+}
+
+// collect puts the tensors of all shards together and holds them against the index. headers has the
+// tensors of each shard.
+func (l layout) collect(who string, headers map[string][]*safetensors.Tensor) ([]*safetensors.Tensor, error) {
+	var all []*safetensors.Tensor
+	for _, shard := range l.shards {
+		for _, t := range headers[shard] {
+			if l.index != nil && l.index[t.Name] != shard {
+				return nil, &Error{Kind: ErrIncomplete, Message: extraTensor(who, t.Name, shard, l.index[t.Name])}
+			}
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(a, b *safetensors.Tensor) int { return cmp.Compare(a.Name, b.Name) })
+	// Every tensor is where the index has it, so a difference in number can only be an absence.
+	if l.index != nil && len(all) != len(l.index) {
+		for i, name := range slices.Sorted(maps.Keys(l.index)) {
+			if i >= len(all) || all[i].Name != name {
+				return nil, &Error{
+					Kind:    ErrIncomplete,
+					Message: fmt.Sprintf("%s: tensor %q is in %s, but not in shard %s", who, name, indexFile, l.index[name]),
+				}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, &Error{Kind: ErrNoWeights, Message: who + ": weights hold no tensor"}
+	}
+	return all, nil
+}
+
+func extraTensor(who, tensor, shard, want string) string {
+	if want == "" {
+		return fmt.Sprintf("%s: shard %s holds tensor %q, which %s doesn't list", who, shard, tensor, indexFile)
+	}
+	return fmt.Sprintf("%s: shard %s holds tensor %q, which %s has in %s", who, shard, tensor, indexFile, want)
+}
