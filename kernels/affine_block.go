@@ -14,21 +14,29 @@ type affineBlock struct {
 // its own magnitude.
 func (s *affineBlock) fitPlain(g *grid, nmax int32, x []float32) {
 	for j := range 8 {
-		v := x[32*j : 32*j+32]
-		magnitudes(s.weights[:], v, sqrt(sumSquares(v)/32))
-		s.scales[j], s.mins[j] = g.fit(nmax, v, s.weights[:], s.levels[32*j:32*j+32], s.trial[:])
+		s.fitPlainGroup(g, nmax, x, j)
 	}
+}
+
+func (s *affineBlock) fitPlainGroup(g *grid, nmax int32, x []float32, j int) {
+	v := x[32*j : 32*j+32]
+	magnitudes(s.weights[:], v, sqrt(sumSquares(v)/32))
+	s.scales[j], s.mins[j] = g.fit(nmax, v, s.weights[:], s.levels[32*j:32*j+32], s.trial[:])
 }
 
 // fitWeighted is fitPlain under importance weights.
 func (s *affineBlock) fitWeighted(nmax int32, x, weights []float32) {
 	sigma2 := float32(2 * sumSquares(x) / 256)
 	for j := range 8 {
-		v := x[32*j : 32*j+32]
-		importance(s.weights[:], weights[32*j:32*j+32], v, sigma2)
-		s.groupWeights[j] = sum(s.weights[:])
-		s.scales[j], s.mins[j] = weightedGrid.fit(nmax, v, s.weights[:], s.levels[32*j:32*j+32], s.trial[:])
+		s.fitWeightedGroup(nmax, x, weights, sigma2, j)
 	}
+}
+
+func (s *affineBlock) fitWeightedGroup(nmax int32, x, weights []float32, sigma2 float32, j int) {
+	v := x[32*j : 32*j+32]
+	importance(s.weights[:], weights[32*j:32*j+32], v, sigma2)
+	s.groupWeights[j] = sum(s.weights[:])
+	s.scales[j], s.mins[j] = weightedGrid.fit(nmax, v, s.weights[:], s.levels[32*j:32*j+32], s.trial[:])
 }
 
 // storeScalesPlain writes the first 16 bytes of a block: the largest scale and min are given the level 63.

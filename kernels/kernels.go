@@ -27,15 +27,16 @@ type codec struct {
 	typ gguf.Type
 	// quantize packs any number of blocks. nil: the type can't be made.
 	quantize func(dst []byte, src []float32)
-	// quantizeWeighted packs one row under len(src) importance weights. nil: weights don't matter to the type.
+	// quantizeWeighted packs rows of len(weights) values under the weights. nil: weights don't matter to the type.
 	quantizeWeighted func(dst []byte, src, weights []float32)
 	dequantize       func(dst []float32, src []byte)
 	// scales are the offsets of the half-precision numbers of a block that must be finite.
 	scales []int
 }
 
-// codecs is the one place where a type is given its kernels.
-var codecs = [...]codec{
+// reference is the one place where a type is given its kernels: the readable ones, in pure Go, that say what every other
+// implementation must give.
+var reference = [...]codec{
 	{gguf.F32, quantizeF32, nil, dequantizeF32, nil},
 	{gguf.F16, quantizeF16, nil, dequantizeF16, []int{0}},
 	{gguf.BF16, quantizeBF16, nil, dequantizeBF16, nil},
@@ -51,23 +52,17 @@ var codecs = [...]codec{
 	{gguf.Q6K, quantizeQ6K, quantizeQ6KWeighted, dequantizeQ6K, []int{208}},
 }
 
-func find(t gguf.Type) *codec {
-	for i := range codecs {
-		if codecs[i].typ == t {
-			return &codecs[i]
-		}
-	}
-	return nil
-}
-
 // CanQuantize tells whether Quantize knows t.
-func CanQuantize(t gguf.Type) bool { c := find(t); return c != nil && c.quantize != nil }
+func CanQuantize(t gguf.Type) bool { c := generic.find(t); return c != nil && c.quantize != nil }
 
 // CanDequantize tells whether Dequantize knows t.
-func CanDequantize(t gguf.Type) bool { c := find(t); return c != nil && c.dequantize != nil }
+func CanDequantize(t gguf.Type) bool { c := generic.find(t); return c != nil && c.dequantize != nil }
 
 // UsesWeights tells whether importance weights change what Quantize makes of t.
-func UsesWeights(t gguf.Type) bool { c := find(t); return c != nil && c.quantizeWeighted != nil }
+func UsesWeights(t gguf.Type) bool {
+	c := generic.find(t)
+	return c != nil && c.quantizeWeighted != nil
+}
 
 // Quantize packs whole rows of float32 values into blocks of type t. src holds len(src)/cols rows of cols values; weights
 // is nil or cols importance weights that every row of src shares. dst must have exactly the rows' size,
@@ -76,50 +71,21 @@ func UsesWeights(t gguf.Type) bool { c := find(t); return c != nil && c.quantize
 // Types that have no use for weights ignore them, as ggml does. An error means that t can't be made or that the
 // lengths don't fit together; dst is then untouched.
 func Quantize(t gguf.Type, dst []byte, src []float32, cols int, weights []float32) error {
-	c := find(t)
-	if c == nil || c.quantize == nil {
-		return fmt.Errorf("type %s: no quantizer", t)
-	}
-	if cols <= 0 || len(src)%cols != 0 {
-		return fmt.Errorf("%d values of %s are no whole rows of %d", len(src), t, cols)
-	}
-	rowSize, err := t.RowSize(int64(cols))
+	im, err := Active()
 	if err != nil {
 		return err
 	}
-	rows := len(src) / cols
-	if len(dst)%int(rowSize) != 0 || len(dst)/int(rowSize) != rows {
-		return fmt.Errorf("%d rows of %d values make %d bytes of %s each, room for %d in all", rows, cols, rowSize, t, len(dst))
-	}
-	if weights == nil || c.quantizeWeighted == nil {
-		c.quantize(dst, src)
-		return nil
-	}
-	if len(weights) != cols {
-		return fmt.Errorf("%d importance weights for rows of %d values", len(weights), cols)
-	}
-	for ; len(src) > 0; src, dst = src[cols:], dst[rowSize:] {
-		c.quantizeWeighted(dst[:rowSize], src[:cols], weights)
-	}
-	return nil
+	return im.Quantize(t, dst, src, cols, weights)
 }
 
 // Dequantize unpacks blocks of type t, as ggml's to_float does. src must be whole blocks and dst must have room for
 // exactly their values.
 func Dequantize(t gguf.Type, dst []float32, src []byte) error {
-	c := find(t)
-	if c == nil || c.dequantize == nil {
-		return fmt.Errorf("type %s: no dequantizer", t)
-	}
-	size, err := t.RowSize(int64(len(dst)))
+	im, err := Active()
 	if err != nil {
 		return err
 	}
-	if size != int64(len(src)) {
-		return fmt.Errorf("%d values of %s take %d bytes, got %d", len(dst), t, size, len(src))
-	}
-	c.dequantize(dst, src)
-	return nil
+	return im.Dequantize(t, dst, src)
 }
 
 // NotFiniteError is returned by Validate for the first block that holds a NaN or Inf.
@@ -140,7 +106,7 @@ func (e *NotFiniteError) Error() string {
 // Validate reports the first block whose scale, or for F32, F16 and BF16 the first value, is not finite:
 // a *NotFiniteError. It accepts and refuses what ggml_validate_row_data does.
 func Validate(t gguf.Type, data []byte) error {
-	c := find(t)
+	c := generic.find(t)
 	if c == nil {
 		return fmt.Errorf("type %s: no validation", t)
 	}

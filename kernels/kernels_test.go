@@ -12,55 +12,118 @@ import (
 	"github.com/nexus-quant/nexus-quant/kernels/kerneltest"
 )
 
-// TestGolden compares every type with testdata/golden.txt, which llama.cpp 0.5.0's own library wrote.
+// TestGolden compares every type, in every implementation, with testdata/golden.txt, which llama.cpp 0.5.0's own library
+// wrote.
 func TestGolden(t *testing.T) {
 	text, err := os.ReadFile("testdata/golden.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	for _, c := range codecs {
+	for _, c := range reference {
 		info, _ := c.typ.Info()
-		t.Run(info.Name, func(t *testing.T) {
-			for _, in := range kerneltest.Golden(int(info.BlockLen)) {
-				if len(lines) == 0 {
-					t.Fatal("testdata/golden.txt has no more lines")
+		cases := kerneltest.Golden(int(info.BlockLen))
+		if len(lines) < len(cases) {
+			t.Fatalf("testdata/golden.txt has too few lines for %s", info.Name)
+		}
+		for _, im := range Impls() {
+			t.Run(info.Name+"/"+im.Name(), func(t *testing.T) {
+				for i, in := range cases {
+					blocks, values := roundTrip(t, im, c.typ, in)
+					if got := kerneltest.GoldenLine(info.Name, info.BlockSize, in, blocks, values); got != lines[i] {
+						t.Errorf("\n got %s\nwant %s", got, lines[i])
+					}
 				}
-				want := lines[0]
-				lines = lines[1:]
-				blocks, values := roundTrip(t, c.typ, in)
-				if got := kerneltest.GoldenLine(info.Name, info.BlockSize, in, blocks, values); got != want {
-					t.Errorf("\n got %s\nwant %s", got, want)
-				}
-			}
-		})
+			})
+		}
+		lines = lines[len(cases):]
 	}
 	if len(lines) != 0 {
 		t.Errorf("testdata/golden.txt has %d lines more, the first is %s", len(lines), lines[0])
 	}
 }
 
-func roundTrip(t testing.TB, typ gguf.Type, c kerneltest.Case) ([]byte, []float32) {
+func roundTrip(t testing.TB, im *Impl, typ gguf.Type, c kerneltest.Case) ([]byte, []float32) {
 	t.Helper()
 	size, err := typ.RowSize(int64(len(c.Src)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks, values := make([]byte, size), make([]float32, len(c.Src))
-	if err := Quantize(typ, blocks, c.Src, c.Cols, c.Importance); err != nil {
+	if err := im.Quantize(typ, blocks, c.Src, c.Cols, c.Importance); err != nil {
 		t.Fatal(err)
 	}
-	if err := Dequantize(typ, values, blocks); err != nil {
+	if err := im.Dequantize(typ, values, blocks); err != nil {
 		t.Fatal(err)
 	}
 	return blocks, values
 }
 
-// TestTableFitsTypes checks the codecs against gguf's table: known types, scales inside the block.
+// TestImplsAgree compares every implementation with the reference, on all kinds of input and on shapes that leave rests:
+// an odd number of blocks, rows of one block, rows that are no multiple of 256.
+func TestImplsAgree(t *testing.T) {
+	kinds := append(kerneltest.Values[:len(kerneltest.Values):len(kerneltest.Values)], kerneltest.NotFinite...)
+	weights := append(kerneltest.Weights[:len(kerneltest.Weights):len(kerneltest.Weights)], kerneltest.NotFinite...)
+	for _, im := range Impls()[1:] {
+		for _, c := range reference {
+			t.Run(im.Name()+"/"+c.typ.String(), func(t *testing.T) {
+				t.Parallel()
+				b := int(c.typ.BlockLen())
+				shapes := [][2]int{{1, b}, {3, b}, {9, b}, {1, 9 * b}, {2, 17 * b}}
+				for i, v := range kinds {
+					for j, w := range weights {
+						shape := shapes[(i+j)%len(shapes)]
+						compareImpls(t, im, c.typ, kerneltest.New(v, w, shape[0], shape[1]))
+					}
+					for _, shape := range shapes {
+						compareImpls(t, im, c.typ, kerneltest.New(v, kerneltest.Weights[0], shape[0], shape[1]))
+					}
+				}
+			})
+		}
+	}
+}
+
+// compareImpls wants equal bytes; among blocks that are not valid the sign and payload of a NaN may differ.
+func compareImpls(t *testing.T, im *Impl, typ gguf.Type, in kerneltest.Case) {
+	t.Helper()
+	want, wantValues := roundTrip(t, generic, typ, in)
+	got, _ := roundTrip(t, im, typ, in)
+	size, n := int(typ.BlockSize()), int(typ.BlockLen())
+	for i := range len(want) / size {
+		g, w := got[i*size:][:size], want[i*size:][:size]
+		if !bytes.Equal(g, w) && !(Validate(typ, g) != nil && Validate(typ, w) != nil) {
+			t.Fatalf("%s, weights %s, %d values in rows of %d: block %d\n got %x\nwant %x", in.Values, in.Weights, len(in.Src), in.Cols, i, g, w)
+		}
+	}
+	gotValues := make([]float32, len(wantValues))
+	if err := im.Dequantize(typ, gotValues, want); err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range gotValues {
+		if w := wantValues[i]; math.Float32bits(g) != math.Float32bits(w) && (g == g || w == w) {
+			t.Fatalf("%s: block %d holds %v at %d, want %v", in.Values, i/n, g, i%n, w)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	if im, err := choose("generic"); err != nil || im != Impls()[0] || im.Name() != "generic" {
+		t.Errorf("generic: %v, %v", im, err)
+	}
+	if im, err := choose(""); err != nil || im != Impls()[len(Impls())-1] {
+		t.Errorf("nothing asked for: %v, %v", im, err)
+	}
+	if _, err := choose("abacus"); err == nil || !strings.Contains(err.Error(), Env+"=abacus: this machine has the kernels [generic") {
+		t.Errorf("abacus: %v", err)
+	}
+}
+
+// TestTableFitsTypes checks the reference against gguf's table: known types, scales inside the block.
 func TestTableFitsTypes(t *testing.T) {
-	for i, c := range codecs {
+	for i, c := range reference {
 		info, ok := c.typ.Info()
-		if !ok || find(c.typ) != &codecs[i] {
+		if !ok || generic.find(c.typ) != &generic.codecs[i] {
 			t.Errorf("row %d: %s is unknown or stands there twice", i, c.typ)
 		}
 		if c.quantize == nil || c.dequantize == nil {
@@ -94,7 +157,7 @@ func TestErrorBudget(t *testing.T) {
 	} {
 		for _, weights := range []kerneltest.Kind{kerneltest.Weights[0], kerneltest.Weights[2]} {
 			c := kerneltest.New(kerneltest.Values[0], weights, 16, 1024)
-			_, got := roundTrip(t, typ, c)
+			_, got := roundTrip(t, generic, typ, c)
 			var lost, all float64
 			for i, v := range c.Src {
 				lost += math.Pow(float64(v)-float64(got[i]), 2)
@@ -167,7 +230,7 @@ func TestDequantizeRefuses(t *testing.T) {
 }
 
 func TestValidateFindsTheBlock(t *testing.T) {
-	for _, c := range codecs {
+	for _, c := range reference {
 		info, _ := c.typ.Info()
 		size := int(info.BlockSize)
 		data := make([]byte, 7*size)
@@ -201,108 +264,100 @@ func TestValidateFindsTheBlock(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	for _, c := range codecs {
-		in := kerneltest.New(kerneltest.Values[0], kerneltest.Weights[1], 4, 512)
-		size, _ := c.typ.RowSize(int64(len(in.Src)))
-		blocks, values := make([]byte, size), make([]float32, len(in.Src))
-		for _, w := range [][]float32{nil, in.Importance} {
-			if n := testing.AllocsPerRun(3, func() {
-				if Quantize(c.typ, blocks, in.Src, in.Cols, w) != nil || Dequantize(c.typ, values, blocks) != nil ||
-					Validate(c.typ, blocks) != nil {
-					t.Error("failed")
+	for _, im := range Impls() {
+		for _, c := range reference {
+			in := kerneltest.New(kerneltest.Values[0], kerneltest.Weights[1], 4, 512)
+			size, _ := c.typ.RowSize(int64(len(in.Src)))
+			blocks, values := make([]byte, size), make([]float32, len(in.Src))
+			for _, w := range [][]float32{nil, in.Importance} {
+				if n := testing.AllocsPerRun(3, func() {
+					if im.Quantize(c.typ, blocks, in.Src, in.Cols, w) != nil || im.Dequantize(c.typ, values, blocks) != nil ||
+						Validate(c.typ, blocks) != nil {
+						t.Error("failed")
+					}
+				}); n != 0 {
+					t.Errorf("%s, %s, weights %v: %v allocations", im.Name(), c.typ, w != nil, n)
 				}
-			}); n != 0 {
-				t.Errorf("%s, weights %v: %v allocations", c.typ, w != nil, n)
 			}
 		}
 	}
 }
 
-// FuzzQuantizeRoundTrip feeds any bits, as values and as weights, to every type: nothing may panic, the blocks of finite
-// ordinary values are valid, and quantizing the same rows again gives the same bytes.
+// FuzzQuantizeRoundTrip feeds any bits, as values and as weights, to every type in every implementation: nothing may
+// panic, blocks of finite ordinary values are valid, valid blocks hold finite values, and all implementations agree.
 func FuzzQuantizeRoundTrip(f *testing.F) {
 	f.Add(uint32(gguf.Q4K), []byte{0, 0, 0x80, 0x3f}, false)
 	f.Add(uint32(gguf.Q4_0), []byte{0, 0, 0xc0, 0x7f, 1, 0, 0, 0}, true)
 	f.Add(uint32(gguf.Q6K), bytes.Repeat([]byte{0xff, 0xff, 0x7f, 0x7f, 0, 0, 0, 0x80}, 40), true)
 	f.Add(uint32(gguf.Q8_0), bytes.Repeat([]byte{1, 2, 3, 0x34, 5, 6, 7, 0xb3}, 16), false)
 	f.Fuzz(func(t *testing.T, number uint32, raw []byte, weighted bool) {
-		typ := codecs[number%uint32(len(codecs))].typ
-		cols := 2 * int(max(typ.BlockLen(), 16))
-		src := make([]float32, 2*cols)
-		for i := range src {
+		typ := reference[number%uint32(len(reference))].typ
+		in := kerneltest.Case{Values: "fuzzed", Weights: "fuzzed", Cols: 3 * int(max(typ.BlockLen(), 16))}
+		in.Src = make([]float32, 3*in.Cols)
+		for i := range in.Src {
 			if 4*i+4 <= len(raw) {
-				src[i] = loadF32(raw[4*i:])
+				in.Src[i] = loadF32(raw[4*i:])
 			} else if i > 0 && len(raw) > 0 {
-				src[i] = src[i-1] * float32(int8(raw[i%len(raw)])) / 100
+				in.Src[i] = in.Src[i-1] * float32(int8(raw[i%len(raw)])) / 100
 			}
 		}
-		var weights []float32
-		if weighted {
-			weights = src[:cols]
-		}
-		size, _ := typ.RowSize(int64(len(src)))
-		blocks, again := make([]byte, size), make([]byte, size)
-		if err := Quantize(typ, blocks, src, cols, weights); err != nil {
-			t.Fatal(err)
-		}
-		if err := Quantize(typ, again, src, cols, weights); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(blocks, again) {
-			t.Error("two runs differ")
-		}
-		values := make([]float32, len(src))
-		if err := Dequantize(typ, values, blocks); err != nil {
-			t.Fatal(err)
-		}
-		invalid := Validate(typ, blocks)
-		ordinary := Finite(src) < 0
-		for _, v := range src {
+		ordinary := Finite(in.Src) < 0 && !weighted
+		for _, v := range in.Src {
 			ordinary = ordinary && abs(v) < 60000
 		}
-		if ordinary && !weighted && invalid != nil {
+		if weighted {
+			in.Importance = in.Src[:in.Cols]
+		}
+		blocks, values := roundTrip(t, generic, typ, in)
+		invalid := Validate(typ, blocks)
+		if ordinary && invalid != nil {
 			t.Errorf("finite values below the largest half make %v", invalid)
 		}
-		if invalid == nil && typ.Quantized() {
-			if i := Finite(values); i >= 0 {
-				t.Errorf("valid blocks hold %v at %d", values[i], i)
-			}
+		if i := Finite(values); invalid == nil && typ.Quantized() && i >= 0 {
+			t.Errorf("valid blocks hold %v at %d", values[i], i)
+		}
+		for _, im := range Impls()[1:] {
+			compareImpls(t, im, typ, in)
 		}
 	})
 }
 
 func BenchmarkQuantize(b *testing.B) {
-	for _, c := range codecs {
-		for _, weights := range kerneltest.Weights[:2] {
-			if weights.Fill != nil && c.quantizeWeighted == nil {
-				continue
-			}
-			b.Run(c.typ.String()+"/weights="+strings.ReplaceAll(weights.Name, " ", "-"), func(b *testing.B) {
-				in := kerneltest.New(kerneltest.Values[0], weights, 8, 4096)
-				size, _ := c.typ.RowSize(int64(len(in.Src)))
-				dst := make([]byte, size)
-				b.SetBytes(int64(4 * len(in.Src)))
-				for b.Loop() {
-					if err := Quantize(c.typ, dst, in.Src, in.Cols, in.Importance); err != nil {
-						b.Fatal(err)
-					}
+	for _, im := range Impls() {
+		for _, c := range im.codecs {
+			for _, weights := range kerneltest.Weights[:2] {
+				if weights.Fill != nil && c.quantizeWeighted == nil {
+					continue
 				}
-				b.ReportMetric(float64(len(in.Src))*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
-			})
+				b.Run(c.typ.String()+"/weights="+strings.ReplaceAll(weights.Name, " ", "-")+"/"+im.Name(), func(b *testing.B) {
+					in := kerneltest.New(kerneltest.Values[0], weights, 8, 4096)
+					size, _ := c.typ.RowSize(int64(len(in.Src)))
+					dst := make([]byte, size)
+					b.SetBytes(int64(4 * len(in.Src)))
+					for b.Loop() {
+						if err := im.Quantize(c.typ, dst, in.Src, in.Cols, in.Importance); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(len(in.Src))*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
+				})
+			}
 		}
 	}
 }
 
 func BenchmarkDequantize(b *testing.B) {
-	for _, c := range codecs {
-		b.Run(c.typ.String(), func(b *testing.B) {
-			blocks, values := roundTrip(b, c.typ, kerneltest.New(kerneltest.Values[0], kerneltest.Weights[0], 8, 4096))
-			b.SetBytes(int64(4 * len(values)))
-			for b.Loop() {
-				if err := Dequantize(c.typ, values, blocks); err != nil {
-					b.Fatal(err)
+	for _, im := range Impls() {
+		for _, c := range im.codecs {
+			b.Run(c.typ.String()+"/"+im.Name(), func(b *testing.B) {
+				blocks, values := roundTrip(b, im, c.typ, kerneltest.New(kerneltest.Values[0], kerneltest.Weights[0], 8, 4096))
+				b.SetBytes(int64(4 * len(values)))
+				for b.Loop() {
+					if err := im.Dequantize(c.typ, values, blocks); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

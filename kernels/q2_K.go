@@ -55,11 +55,13 @@ func superScalePlain(x []float32, levels []uint8) float32 {
 // quantizeQ2KWeighted follows quantize_row_q2_K_impl.
 func quantizeQ2KWeighted(dst []byte, src, weights []float32) {
 	var s q2KBlock
-	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q2KSize:] {
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q2KSize:] {
+		w := weights[at:][:256]
+		at = (at + 256) % len(weights)
 		sigma2 := float32(sumSquares(src[:256]) / 256)
 		for j := range 16 {
 			x := src[16*j : 16*j+16]
-			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)
+			importance(s.weights[:], w[16*j:16*j+16], x, sigma2)
 			s.groupWeights[j] = sum(s.weights[:])
 			s.scales[j], s.mins[j] = weightedGrid.fit(3, x, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
 		}

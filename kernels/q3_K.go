@@ -43,11 +43,13 @@ func quantizeQ3K(dst []byte, src []float32) {
 // quantizeQ3KWeighted follows quantize_row_q3_K_impl.
 func quantizeQ3KWeighted(dst []byte, src, weights []float32) {
 	var s q3KBlock
-	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q3KSize:] {
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
+		w := weights[at:][:256]
+		at = (at + 256) % len(weights)
 		sigma2 := float32(2 * sumSquares(src[:256]) / 256)
 		for j := range 16 {
 			x := src[16*j : 16*j+16]
-			importance(s.weights[:], weights[16*j:16*j+16], x, sigma2)
+			importance(s.weights[:], w[16*j:16*j+16], x, sigma2)
 			s.groupWeights[j] = sum(s.weights[:])
 			s.scales[j] = symmetricScale(4, x, s.weights[:], s.levels[16*j:16*j+16])
 		}

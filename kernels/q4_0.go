@@ -23,9 +23,16 @@ func quantizeQ4_0(dst []byte, src []float32) {
 
 // quantizeQ4_0Weighted follows quantize_row_q4_0_impl.
 func quantizeQ4_0Weighted(dst []byte, src, weights []float32) {
+	cols := len(weights)
+	for size := cols / 32 * q4_0Size; len(src) > 0; src, dst = src[cols:], dst[size:] {
+		packQ4_0Weighted(dst, src[:cols], weights, sumSquares(src[:cols])/float32(cols))
+	}
+}
+
+// packQ4_0Weighted packs a row, or a part of one whose mean square is sigma2.
+func packQ4_0Weighted(dst []byte, src, weights []float32, sigma2 float32) {
 	var w [32]float32
 	var levels [32]uint8
-	sigma2 := sumSquares(src) / float32(len(src))
 	for ; len(src) >= 32; src, weights, dst = src[32:], weights[32:], dst[q4_0Size:] {
 		x, y := src[:32:32], dst[:q4_0Size:q4_0Size]
 		importance(w[:], weights, x, sigma2)

@@ -26,8 +26,10 @@ func quantizeQ4K(dst []byte, src []float32) {
 // quantizeQ4KWeighted follows quantize_row_q4_K_impl.
 func quantizeQ4KWeighted(dst []byte, src, weights []float32) {
 	var s affineBlock
-	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q4KSize:] {
-		s.fitWeighted(15, src[:256], weights)
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q4KSize:] {
+		w := weights[at:][:256]
+		at = (at + 256) % len(weights)
+		s.fitWeighted(15, src[:256], w)
 		s.storeScalesWeighted(dst, 255)
 		s.requantize(15, src[:256], dst)
 		packQ4K(dst[16:q4KSize], &s.levels)

@@ -27,9 +27,16 @@ func quantizeQ5_0(dst []byte, src []float32) {
 
 // quantizeQ5_0Weighted follows quantize_row_q5_0_impl.
 func quantizeQ5_0Weighted(dst []byte, src, weights []float32) {
+	cols := len(weights)
+	for size := cols / 32 * q5_0Size; len(src) > 0; src, dst = src[cols:], dst[size:] {
+		packQ5_0Weighted(dst, src[:cols], weights, sumSquares(src[:cols])/float32(cols))
+	}
+}
+
+// packQ5_0Weighted packs a row, or a part of one whose mean square is sigma2.
+func packQ5_0Weighted(dst []byte, src, weights []float32, sigma2 float32) {
 	var w [32]float32
 	var levels [32]uint8
-	sigma2 := sumSquares(src) / float32(len(src))
 	for ; len(src) >= 32; src, weights, dst = src[32:], weights[32:], dst[q5_0Size:] {
 		x, y := src[:32:32], dst[:q5_0Size:q5_0Size]
 		importance(w[:], weights, x, sigma2)

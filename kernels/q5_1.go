@@ -29,9 +29,16 @@ func quantizeQ5_1(dst []byte, src []float32) {
 
 // quantizeQ5_1Weighted follows quantize_row_q5_1_impl.
 func quantizeQ5_1Weighted(dst []byte, src, weights []float32) {
+	cols := len(weights)
+	for size := cols / 32 * q5_1Size; len(src) > 0; src, dst = src[cols:], dst[size:] {
+		packQ5_1Weighted(dst, src[:cols], weights, sumSquares(src[:cols])/float32(cols))
+	}
+}
+
+// packQ5_1Weighted packs a row, or a part of one whose mean square is sigma2.
+func packQ5_1Weighted(dst []byte, src, weights []float32, sigma2 float32) {
 	var w [32]float32
 	var levels, trial [32]uint8
-	sigma2 := sumSquares(src) / float32(len(src))
 	for ; len(src) >= 32; src, weights, dst = src[32:], weights[32:], dst[q5_1Size:] {
 		x, y := src[:32:32], dst[:q5_1Size:q5_1Size]
 		importance(w[:], weights, x, sigma2)

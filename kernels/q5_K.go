@@ -26,8 +26,10 @@ func quantizeQ5K(dst []byte, src []float32) {
 // quantizeQ5KWeighted follows quantize_row_q5_K_impl.
 func quantizeQ5KWeighted(dst []byte, src, weights []float32) {
 	var s affineBlock
-	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q5KSize:] {
-		s.fitWeighted(31, src[:256], weights)
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q5KSize:] {
+		w := weights[at:][:256]
+		at = (at + 256) % len(weights)
+		s.fitWeighted(31, src[:256], w)
 		s.storeScalesWeighted(dst, 63)
 		s.requantize(31, src[:256], dst)
 		packQ5K(dst[16:q5KSize], &s.levels)

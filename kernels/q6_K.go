@@ -26,9 +26,11 @@ func quantizeQ6K(dst []byte, src []float32) {
 func quantizeQ6KWeighted(dst []byte, src, weights []float32) {
 	var levels [256]uint8
 	var scales [16]float32
-	for ; len(src) >= 256; src, weights, dst = src[256:], weights[256:], dst[q6KSize:] {
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q6KSize:] {
+		w := weights[at:][:256]
+		at = (at + 256) % len(weights)
 		for j := range scales {
-			scales[j] = symmetricScale(32, src[16*j:16*j+16], weights[16*j:16*j+16], levels[16*j:16*j+16])
+			scales[j] = symmetricScale(32, src[16*j:16*j+16], w[16*j:16*j+16], levels[16*j:16*j+16])
 		}
 		finishQ6K(dst[:q6KSize], src[:256], &scales, &levels)
 	}

@@ -81,11 +81,13 @@ func TestQuantizeEqualsLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := make([]byte, len(want))
-			if err := kernels.Quantize(typ, got, c.Src, c.Cols, c.Importance); err != nil {
-				t.Fatal(err)
+			for _, im := range kernels.Impls() {
+				got := make([]byte, len(want))
+				if err := im.Quantize(typ, got, c.Src, c.Cols, c.Importance); err != nil {
+					t.Fatal(err)
+				}
+				n.compare(t, typ, fmt.Sprintf("%s: %s, weights %s, %d rows of %d", im.Name(), c.Values, c.Weights, rows, c.Cols), got, want)
 			}
-			n.compare(t, typ, fmt.Sprintf("%s, weights %s, %d rows of %d", c.Values, c.Weights, rows, c.Cols), got, want)
 		}
 		for _, cols := range rowLengths(typ) {
 			for _, values := range kerneltest.Values {
@@ -124,18 +126,21 @@ func TestQuantizeNotFiniteEqualsLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := make([]byte, len(want))
-			if err := kernels.Quantize(typ, got, c.Src, c.Cols, c.Importance); err != nil {
-				t.Fatal(err)
-			}
-			for size := int(typ.BlockSize()); len(want) > 0; got, want = got[size:], want[size:] {
-				bad := kernels.Validate(typ, want[:size]) != nil
-				if bad && kernels.Validate(typ, got[:size]) != nil {
-					n.blocks++
-					continue
+			for _, im := range kernels.Impls() {
+				got := make([]byte, len(want))
+				if err := im.Quantize(typ, got, c.Src, c.Cols, c.Importance); err != nil {
+					t.Fatal(err)
 				}
-				valid++
-				n.compare(t, typ, c.Values+", weights "+c.Weights, got[:size], want[:size])
+				size := int(typ.BlockSize())
+				for i := 0; i < len(want); i += size {
+					g, w := got[i:i+size], want[i:i+size]
+					if kernels.Validate(typ, w) != nil && kernels.Validate(typ, g) != nil {
+						n.blocks++
+						continue
+					}
+					valid++
+					n.compare(t, typ, im.Name()+": "+c.Values+", weights "+c.Weights, g, w)
+				}
 			}
 		}
 		cols := rowLengths(typ)[1]
@@ -164,16 +169,18 @@ func TestDequantizeEqualsLibrary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := make([]float32, values)
-			if err := kernels.Dequantize(typ, got, data); err != nil {
-				t.Fatal(err)
-			}
-			n.elements += values
-			n.blocks += values / int(typ.BlockLen())
-			for i := range got {
-				if math.Float32bits(got[i]) != math.Float32bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
-					if n.mismatches++; n.mismatches <= 3 {
-						t.Errorf("%s: value %d is %x, want %x", name, i, math.Float32bits(got[i]), math.Float32bits(want[i]))
+			for _, im := range kernels.Impls() {
+				got := make([]float32, values)
+				if err := im.Dequantize(typ, got, data); err != nil {
+					t.Fatal(err)
+				}
+				n.elements += values
+				n.blocks += values / int(typ.BlockLen())
+				for i := range got {
+					if math.Float32bits(got[i]) != math.Float32bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
+						if n.mismatches++; n.mismatches <= 3 {
+							t.Errorf("%s: %s: value %d is %x, want %x", im.Name(), name, i, math.Float32bits(got[i]), math.Float32bits(want[i]))
+						}
 					}
 				}
 			}

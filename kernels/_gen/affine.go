@@ -1,0 +1,275 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The fields of affineLanes, in bytes. A set of 8 lanes takes 1024 bytes of x, w and level, 32 of the others.
+const (
+	affineX      = 0
+	affineW      = 2048
+	affineLevel  = 4096
+	affineScale  = 6144
+	affineLow    = 6208
+	affineBestIS = 6272
+	affineBestLo = 6336
+	affineHi     = 6400
+	affineFirst  = 6464
+	affineSumW   = 6528
+	affineSumX   = 6592
+	affineBest   = 6656
+	affineBad    = 6720
+	affineIS     = 6784
+)
+
+// affine is grid.fit for two sets of 8 groups of n values. nums holds the numerators of the inverse scales to try.
+// It gives scale, -min, and the inverse scale and min that led to the winning levels; the result has a bit for each lane
+// that left the range in which rounding is exact, or holds NaN or Inf: those the reference must do.
+// The weights must not be negative: the error is given up half-way once no lane can win.
+func affine(name string, n int, absolute bool) {
+	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, steps int, nmax float32) uint32")
+	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
+	end := GP64()
+	row := GP64()
+	at := func(field, set, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 1024*set + 32*i} }
+	state := func(field, set int) Mem { return Mem{Base: p, Disp: field + 32*set} }
+	const unroll = 8
+	// rows runs body for each of the values from..to-1 of a group.
+	labels := 0
+	rows := func(from, to int, body func(i int)) {
+		labels++
+		label := "rows" + string(rune('a'+labels))
+		MOVQ(I32(int32(32*from)), row)
+		MOVQ(I32(int32(32*to)), end)
+		Label(label)
+		for i := range unroll {
+			body(i)
+		}
+		ADDQ(I32(32*unroll), row)
+		CMPQ(row, end)
+		JNE(LabelRef(label))
+	}
+	square := func(d VecVirtual) {
+		if absolute {
+			VANDPS(absMask(), d, d)
+		} else {
+			VMULPS(d, d, d)
+		}
+	}
+	// outside marks lanes where |f| is beyond the exact range or no number.
+	outside := func(f VecVirtual) {
+		VANDPS(absMask(), f, f)
+		VCMPPS(Imm(cmpNLT), exactLimit(), f, f)
+	}
+	nm, z := broadcast("nmax"), zero()
+
+	Comment("Range, sums of weights, and the error of the first scale.")
+	for s := range 2 {
+		lo, hi, sumW, sumX, nan := YMM(), YMM(), YMM(), YMM(), zero()
+		x, w := YMM(), YMM()
+		XORQ(row, row)
+		VMOVUPS(at(affineX, s, 0), x)
+		VMOVAPS(x, lo)
+		VMOVAPS(x, hi)
+		VMOVUPS(at(affineW, s, 0), sumW)
+		VMULPS(sumW, x, sumX)
+		VSUBPS(x, x, x)
+		VADDPS(x, nan, nan)
+		one := func(i int) {
+			VMOVUPS(at(affineX, s, i), x)
+			VMOVUPS(at(affineW, s, i), w)
+			VMINPS(lo, x, lo)
+			VMAXPS(hi, x, hi)
+			VADDPS(w, sumW, sumW)
+			VMULPS(w, x, w)
+			VADDPS(w, sumX, sumX)
+			VSUBPS(x, x, x)
+			VADDPS(x, nan, nan)
+		}
+		for i := 1; i < 8; i++ {
+			one(i)
+		}
+		rows(8, n, one)
+		VMINPS(lo, z, lo)
+		VMOVUPS(lo, state(affineLow, s))
+		VMOVUPS(lo, state(affineFirst, s))
+		VMOVUPS(lo, state(affineBestLo, s))
+		VMOVUPS(hi, state(affineHi, s))
+		VMOVUPS(sumW, state(affineSumW, s))
+		VMOVUPS(sumX, state(affineSumX, s))
+		width, is, scale, t := YMM(), YMM(), YMM(), YMM()
+		VSUBPS(lo, hi, width)
+		VDIVPS(width, nm, is)
+		VMOVUPS(is, state(affineBestIS, s))
+		VMOVUPS(oneF(), scale)
+		VDIVPS(is, scale, scale)
+		VMOVUPS(scale, state(affineScale, s))
+		VMULPS(width, is, t)
+		outside(t)
+		VCMPPS(Imm(cmpUnord), nan, nan, nan)
+		VORPS(t, nan, nan)
+		VMOVUPS(nan, state(affineBad, s))
+		loss := zero()
+		rows(0, n, func(i int) {
+			x, d := YMM(), YMM()
+			VMOVUPS(at(affineX, s, i), x)
+			VSUBPS(lo, x, d)
+			VMULPS(d, is, d)
+			VROUNDPS(Imm(nearest), d, d)
+			VMINPS(nm, d, d)
+			VMAXPS(z, d, d)
+			VMULPS(d, scale, d)
+			VADDPS(lo, d, d)
+			VSUBPS(x, d, d)
+			square(d)
+			VMULPS(at(affineW, s, i), d, d)
+			VADDPS(d, loss, loss)
+		})
+		VMOVUPS(loss, state(affineBest, s))
+	}
+
+	Label("step")
+	Comment("Levels at the next inverse scale, and their sums.")
+	var is, lo, sumL, sumL2, sumXL [2]VecVirtual
+	for s := range 2 {
+		is[s], lo[s] = YMM(), YMM()
+		width, t, u := YMM(), YMM(), YMM()
+		VMOVUPS(state(affineLow, s), lo[s])
+		VMOVUPS(state(affineHi, s), width)
+		VSUBPS(lo[s], width, width)
+		VBROADCASTSS(Mem{Base: nums}, is[s])
+		VDIVPS(width, is[s], is[s])
+		VMOVUPS(is[s], state(affineIS, s))
+		VMULPS(width, is[s], t)
+		outside(t)
+		VMOVUPS(state(affineFirst, s), u)
+		VSUBPS(lo[s], u, u)
+		VMULPS(u, is[s], u)
+		outside(u)
+		VORPS(t, u, u)
+		VORPS(state(affineBad, s), u, u)
+		VMOVUPS(u, state(affineBad, s))
+		sumL[s], sumL2[s], sumXL[s] = zero(), zero(), zero()
+	}
+	rows(0, n, func(i int) {
+		for s := range 2 {
+			x, l, wl := YMM(), YMM(), YMM()
+			VMOVUPS(at(affineX, s, i), x)
+			VSUBPS(lo[s], x, l)
+			VMULPS(l, is[s], l)
+			VROUNDPS(Imm(nearest), l, l)
+			VMINPS(nm, l, l)
+			VMAXPS(z, l, l)
+			VMOVUPS(l, at(affineLevel, s, i))
+			VMULPS(at(affineW, s, i), l, wl)
+			VADDPS(wl, sumL[s], sumL[s])
+			VMULPS(wl, l, l)
+			VADDPS(l, sumL2[s], sumL2[s])
+			VMULPS(wl, x, x)
+			VADDPS(x, sumXL[s], sumXL[s])
+		}
+	})
+	Comment("Best scale and min for those levels.")
+	var scale, low, ok, loss [2]VecVirtual
+	for s := range 2 {
+		scale[s], low[s], ok[s] = YMM(), YMM(), YMM()
+		det, t, positive := YMM(), YMM(), GP32()
+		VMULPS(state(affineSumW, s), sumL2[s], det)
+		VMULPS(sumL[s], sumL[s], t)
+		VSUBPS(t, det, det)
+		VCMPPS(Imm(cmpGT), z, det, ok[s])
+		VMULPS(state(affineSumW, s), sumXL[s], scale[s])
+		VMULPS(state(affineSumX, s), sumL[s], t)
+		VSUBPS(t, scale[s], scale[s])
+		VDIVPS(det, scale[s], scale[s])
+		VMULPS(state(affineSumX, s), sumL2[s], low[s])
+		VMULPS(sumL[s], sumXL[s], t)
+		VSUBPS(t, low[s], low[s])
+		VDIVPS(det, low[s], low[s])
+		VCMPPS(Imm(cmpGT), z, low[s], t)
+		VMOVMSKPS(t, positive)
+		TESTL(positive, positive)
+		label := "negative" + string(rune('a'+s))
+		JZ(LabelRef(label))
+		VBLENDVPS(t, z, low[s], low[s])
+		VDIVPS(sumL2[s], sumXL[s], det)
+		VBLENDVPS(t, det, scale[s], scale[s])
+		Label(label)
+		loss[s] = zero()
+	}
+	Comment("Their error.")
+	lossOf := func(i int) {
+		for s := range 2 {
+			d := YMM()
+			VMULPS(at(affineLevel, s, i), scale[s], d)
+			VADDPS(low[s], d, d)
+			VSUBPS(at(affineX, s, i), d, d)
+			square(d)
+			VMULPS(at(affineW, s, i), d, d)
+			VADDPS(d, loss[s], loss[s])
+		}
+	}
+	wins := func() (won [2]VecVirtual, any Register) {
+		for s := range 2 {
+			won[s] = YMM()
+			VCMPPS(Imm(cmpLT), state(affineBest, s), loss[s], won[s])
+			VANDPS(ok[s], won[s], won[s])
+		}
+		t, g := YMM(), GP32()
+		VORPS(won[0], won[1], t)
+		VMOVMSKPS(t, g)
+		return won, g
+	}
+	rows(0, n/2, lossOf)
+	_, any := wins()
+	TESTL(any, any)
+	JZ(LabelRef("next"))
+	rows(n/2, n, lossOf)
+	won, _ := wins()
+	for s := range 2 {
+		keep := func(field int, v Op) {
+			t := YMM()
+			VMOVUPS(state(field, s), t)
+			VBLENDVPS(won[s], v, t, t)
+			VMOVUPS(t, state(field, s))
+		}
+		keep(affineBest, loss[s])
+		keep(affineScale, scale[s])
+		keep(affineBestIS, state(affineIS, s))
+		keep(affineBestLo, state(affineLow, s))
+		keep(affineLow, low[s])
+	}
+	Label("next")
+	ADDQ(Imm(4), nums)
+	DECQ(steps)
+	JNZ(LabelRef("step"))
+
+	Comment("A group of equal values has scale 0 and its first min.")
+	bits := GP32()
+	XORL(bits, bits)
+	for s := range 2 {
+		flat, t, bad, g := YMM(), YMM(), YMM(), GP32()
+		VMOVUPS(state(affineFirst, s), t)
+		VCMPPS(Imm(cmpEQ), state(affineHi, s), t, flat)
+		VMOVUPS(state(affineBad, s), bad)
+		VANDNPS(bad, flat, bad)
+		VMOVMSKPS(bad, g)
+		if s == 1 {
+			SHLL(Imm(8), g)
+		}
+		ORL(g, bits)
+		low, scale := YMM(), YMM()
+		VMOVUPS(state(affineLow, s), low)
+		VBLENDVPS(flat, t, low, low)
+		VXORPS(signMask(), low, low)
+		VMOVUPS(low, state(affineLow, s))
+		VMOVUPS(state(affineScale, s), scale)
+		VANDNPS(scale, flat, scale)
+		VMOVUPS(scale, state(affineScale, s))
+	}
+	Store(bits, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,176 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import "math/bits"
+
+// affineLanes is the workspace of affine32 and its kin: two sets of 8 groups. The assembly knows the fields' places.
+type affineLanes struct {
+	x, w, level  [2][32][8]float32
+	scale, min   [2][8]float32 // the result: scale and, as the reference has it, -min
+	wonScale     [2][8]float32 // the inverse scale and the min that led to the best levels
+	wonMin       [2][8]float32
+	hi, first    [2][8]float32
+	sumW, sumX   [2][8]float32
+	best, bad    [2][8]float32
+	tried        [2][8]float32
+	groupWeights [2][8]float32 // sums of the weights, for the search of the scale of scales
+}
+
+// numerators are those of the inverse scales that a grid tries.
+type numerators [37]float32
+
+func (g *grid) numerators(nmax int32) (n numerators) {
+	for i := range g.last + 1 {
+		n[i] = g.first + float32(g.step*float32(i)) + float32(nmax)
+	}
+	return n
+}
+
+var (
+	q4KNums        = q4KGrid.numerators(15)
+	q5KNums        = q5KGrid.numerators(31)
+	weighted15Nums = weightedGrid.numerators(15)
+	weighted31Nums = weightedGrid.numerators(31)
+)
+
+// affineKind is what tells Q4_K and Q5_K apart.
+type affineKind struct {
+	size     int // of a block
+	nmax     int32
+	plain    *grid
+	nums     *numerators
+	weighted *numerators
+	topLevel uint8 // see storeScalesWeighted
+	fifth    bool  // the levels have five bits
+}
+
+var (
+	kindQ4K = affineKind{q4KSize, 15, &q4KGrid, &q4KNums, &weighted15Nums, 255, false}
+	kindQ5K = affineKind{q5KSize, 31, &q5KGrid, &q5KNums, &weighted31Nums, 63, true}
+)
+
+func quantizeQ4KAVX2(dst []byte, src []float32) { kindQ4K.quantize(dst, src) }
+func quantizeQ5KAVX2(dst []byte, src []float32) { kindQ5K.quantize(dst, src) }
+
+func quantizeQ4KWeightedAVX2(dst []byte, src, weights []float32) {
+	if !plainWeights(weights) {
+		quantizeQ4KWeighted(dst, src, weights)
+		return
+	}
+	kindQ4K.quantizeWeighted(dst, src, weights)
+}
+
+func quantizeQ5KWeightedAVX2(dst []byte, src, weights []float32) {
+	if !plainWeights(weights) {
+		quantizeQ5KWeighted(dst, src, weights)
+		return
+	}
+	kindQ5K.quantizeWeighted(dst, src, weights)
+}
+
+// plainWeights tells whether no weight is negative or NaN. Then errors only grow along a group.
+func plainWeights(w []float32) bool {
+	for _, v := range w {
+		if !(v >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *affineKind) quantize(dst []byte, src []float32) {
+	var l affineLanes
+	var b affineBlock
+	for len(src) >= 256 {
+		n := min(2, len(src)/256)
+		for s := range n {
+			transpose32(&l.x[s][0][0], &src[256*s])
+			magnitudes32(&l.w[s][0][0], &l.x[s][0][0])
+		}
+		bad := affine32(&l, &k.nums[0], int(k.plain.last)+1, float32(k.nmax))
+		for s := range n {
+			x, block := src[:256], dst[:k.size]
+			b.scales, b.mins = l.scale[s], l.min[s]
+			for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
+				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
+			}
+			b.storeScalesPlain(block)
+			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
+				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
+			}
+			k.pack(block[16:], &b.levels)
+			src, dst = src[256:], dst[k.size:]
+		}
+	}
+}
+
+func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
+	var l affineLanes
+	var b affineBlock
+	var sums [8]float32
+	at := 0 // of the next super-block's weights
+	for i := 0; len(src) >= 256; {
+		if i&7 == 0 {
+			sumSquaresBlocks(&sums, src)
+		}
+		n := min(2, len(src)/256)
+		var sigma2 [2]float32
+		var w [2][]float32
+		for s := range n {
+			sigma2[s] = float32(2 * sums[(i+s)&7] / 256)
+			w[s] = weights[at : at+256]
+			at = (at + 256) % len(weights)
+			transpose32(&l.x[s][0][0], &src[256*s])
+			transpose32(&l.w[s][0][0], &w[s][0])
+			importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &l.groupWeights[s][0], 32, sigma2[s])
+		}
+		bad := affine32(&l, &k.weighted[0], int(weightedGrid.last)+1, float32(k.nmax))
+		for s := range n {
+			x, block := src[:256], dst[:k.size]
+			b.scales, b.mins, b.groupWeights = l.scale[s], l.min[s], l.groupWeights[s]
+			for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
+				b.fitWeightedGroup(k.nmax, x, w[s], sigma2[s], bits.TrailingZeros8(m))
+			}
+			b.storeScalesWeighted(block, k.topLevel)
+			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
+				b.fitWeightedGroup(k.nmax, x, w[s], sigma2[s], bits.TrailingZeros8(m))
+			}
+			k.pack(block[16:], &b.levels)
+			src, dst = src[256:], dst[k.size:]
+		}
+		i += n
+	}
+}
+
+func (k *affineKind) pack(dst []byte, levels *[256]uint8) {
+	if k.fifth {
+		packQ5K(dst, levels)
+	} else {
+		packQ4K(dst, levels)
+	}
+}
+
+// sumSquaresBlocks is sumSquares of the next super-blocks, up to 8 of them.
+func sumSquaresBlocks(sums *[8]float32, src []float32) {
+	if len(src) >= 8*256 {
+		sumSquares8(&sums[0], &src[0], 4*256, 256)
+		return
+	}
+	for s := range len(src) / 256 {
+		sums[s] = sumSquares(src[256*s:][:256])
+	}
+}
+
+// requantizeAVX2 is requantize. The result has a bit for each group whose scale came out as 0: it must be given the
+// levels of its search.
+func (b *affineBlock) requantizeAVX2(nmax int32, x []float32, block []byte) (dead uint8) {
+	var d, m [8]float32
+	for j := range d {
+		if d[j], m[j] = groupScale(block, j); d[j] == 0 {
+			dead |= 1 << j
+		}
+	}
+	requantize32(&b.levels[0], &x[0], &d[0], &m[0], 8, 0, nmax)
+	return dead
+}

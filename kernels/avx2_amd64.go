@@ -1,0 +1,76 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import (
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"golang.org/x/sys/cpu"
+)
+
+// accelerated returns the implementations beside the reference that this CPU can run.
+func accelerated() []*Impl {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasF16C {
+		return nil
+	}
+	return []*Impl{faster("avx2", []codec{
+		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
+		{typ: gguf.Q5K, quantize: quantizeQ5KAVX2, quantizeWeighted: quantizeQ5KWeightedAVX2},
+	})}
+}
+
+// The functions below stand in avx2_amd64.s, which _gen writes. "Lanes" are vectors of 8 floats, each lane of which
+// belongs to a group of values of its own: lanes[i][g] is value i of group g.
+
+//go:generate sh -c "cd _gen && go run . -out ../avx2_amd64.s"
+
+// transpose32 lays 8 groups of 32 values side by side in 32 vectors of dst.
+//
+//go:noescape
+func transpose32(dst, src *float32)
+
+// transpose16 lays 8 groups of 16 values side by side in 16 vectors of dst.
+//
+//go:noescape
+func transpose16(dst, src *float32)
+
+// sumSquares8 is sumSquares of 8 rows of n values, n a multiple of 8, whose starts lie stride bytes apart.
+//
+//go:noescape
+func sumSquares8(sums, src *float32, stride, n int)
+
+// magnitudes32 fills 32 vectors of weights with the root mean square of their group plus the magnitude of their value.
+//
+//go:noescape
+func magnitudes32(w, x *float32)
+
+// importanceLanes is importance on n vectors, n a multiple of 4, in place of w, with the sums of each lane.
+//
+//go:noescape
+func importanceLanes(w, x, sums *float32, n int, sigma2 float32)
+
+// affine32 is grid.fit for 16 groups of 32 values, affine16 and affine16abs for groups of 16, the latter with the
+// absolute error. The result has a bit for each group that only the reference can do. See affineLanes.
+//
+//go:noescape
+func affine32(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16abs(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+// requantize32 stores nearestInt((x+m)/d), clamped to lo..hi, less lo, for groups of 32 values with a d and an m each.
+//
+//go:noescape
+func requantize32(levels *byte, x, d, m *float32, groups int, lo, hi int32)
+
+// requantize16 does the same for groups of 16 values.
+//
+//go:noescape
+func requantize16(levels *byte, x, d, m *float32, groups int, lo, hi int32)
+
+// levels32 stores nearestInt((x-low)*scale), clamped to lo..hi, less lo, for groups of 32 values.
+//
+//go:noescape
+func levels32(levels *byte, x, scale, low *float32, groups int, lo, hi int32)
