@@ -32,6 +32,7 @@ func Main() int {
 
 // run executes one command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	_ = a.chooseColor("auto") // for errors that come before the flag is read
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetOut(a.out)

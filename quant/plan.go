@@ -139,11 +139,14 @@ func (t *Tensor) feasible(typ gguf.Type) error {
 	if t.source.decode == nil {
 		return fmt.Errorf("tensor %q: %s can't be read to make it %s", t.Name, t.Format, typ)
 	}
-	if !kernels.CanQuantize(typ) {
+	if !CanWrite(typ) {
 		return fmt.Errorf("tensor %q: type %s can't be written", t.Name, typ)
 	}
 	return nil
 }
+
+// CanWrite tells whether a tensor can be given type t.
+func CanWrite(t gguf.Type) bool { return kernels.CanQuantize(t) }
 
 // copied tells whether an output of type typ takes the stored bytes as they are.
 func (t *Tensor) copied(typ gguf.Type) bool { return t.source.direct && t.source.typ == typ }

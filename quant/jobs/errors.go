@@ -3,8 +3,8 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
@@ -53,11 +53,11 @@ func isA[T error](err error) bool {
 // HintOf says what to do about an error, "" where there is nothing to say.
 func HintOf(err error) string {
 	var name *gguf.UnknownNameError
-	if errors.As(err, &name) {
-		if name.Suggestion == "" {
-			return "nexus-quant types lists them all"
+	if errors.As(err, &name) { // it carries the nearest right name itself
+		if name.Kind == "tensor type" {
+			return "tensor types: " + tensorTypes()
 		}
-		return fmt.Sprintf("did you mean %s? nexus-quant types lists them all", name.Suggestion)
+		return "nexus-quant types lists them all"
 	}
 	for err != nil {
 		var h interface {
@@ -73,4 +73,15 @@ func HintOf(err error) string {
 		err = errors.Unwrap(h)
 	}
 	return ""
+}
+
+// tensorTypes lists the types that a tensor can be given.
+func tensorTypes() string {
+	var list []string
+	for _, info := range gguf.Types() {
+		if quant.CanWrite(info.Type) {
+			list = append(list, info.Name)
+		}
+	}
+	return strings.Join(list, " ")
 }

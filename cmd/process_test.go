@@ -1,0 +1,131 @@
+//go:build unix
+
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+func TestEstimateIsExactToTheByte(t *testing.T) {
+	t.Parallel()
+	types := ""
+	for _, p := range jobs.Types() {
+		if p.Name != "Q2_K_S" {
+			types += p.Name + ","
+		}
+	}
+	dir := t.TempDir()
+	stdout, _ := output(t, "estimate", tinyLlama(t), "--types", types, "--json", "-o", dir)
+	var e jobs.Estimate
+	if err := json.Unmarshal([]byte(stdout), &e); err != nil {
+		t.Fatal(err)
+	}
+	output(t, "quantize", tinyLlama(t), "--types", types, "-o", dir)
+	if len(e.Outputs) != len(jobs.Types())-1 {
+		t.Fatalf("%d outputs", len(e.Outputs))
+	}
+	for _, o := range e.Outputs {
+		info, err := os.Stat(filepath.Join(dir, o.FileName))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if info.Size() != o.Bytes {
+			t.Errorf("%s: %d bytes, estimated %d", o.FileName, info.Size(), o.Bytes)
+		}
+	}
+}
+
+func TestResultAsJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stdout, stderr := output(t, "quantize", tinyLlama(t), "-t", "Q8_0", "-o", dir, "--json")
+	var result struct {
+		Type    string
+		Outputs []struct {
+			Type, Path, SHA256 string
+			Bytes              int64
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &result); err != nil {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	if result.Type != "result" || len(result.Outputs) != 1 || result.Outputs[0].Bytes == 0 || len(result.Outputs[0].SHA256) != 64 {
+		t.Errorf("got %+v", result)
+	}
+	var event jobs.Event
+	for dec := json.NewDecoder(strings.NewReader(stderr)); dec.More(); {
+		if err := dec.Decode(&event); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+	}
+	if event.Stage != jobs.Verifying || event.BytesDone != event.BytesTotal {
+		t.Errorf("progress ended at %+v", event)
+	}
+}
+
+func TestInterruptStopsWithinASecondAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	model, out := bigModel(t, 2<<30), t.TempDir()
+	c := process("quantize", model, "-t", "Q4_K_M,Q8_0", "-o", out, "--json")
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !exists(filepath.Join(out, "big-Q8_0.gguf.partial")) {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	start := time.Now()
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(stderr)
+	c.Wait()
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v to stop", took)
+	}
+	if code := c.ProcessState.ExitCode(); code != exitCancelled {
+		t.Errorf("exit code %d, want %d: %s", code, exitCancelled, text)
+	}
+	if left, _ := os.ReadDir(out); len(left) > 0 {
+		t.Errorf("left behind %v", left)
+	}
+}
+
+// TestMemoryStaysWithinTheBudget quantizes a model many times larger than the memory allowed and asks the system what
+// the process took at most.
+func TestMemoryStaysWithinTheBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 2 GiB")
+	}
+	const budget = 128 << 20
+	model, out := bigModel(t, 2<<30), t.TempDir()
+	c := process("quantize", model, "-t", "Q4_K_M,Q5_K_M,Q8_0", "-o", out, "--max-memory", fmt.Sprint(budget), "--threads", "8")
+	if text, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	peak := c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	t.Logf("source 2048 MiB, budget %d MiB, peak %d MiB", budget>>20, peak>>20)
+	if peak > budget {
+		t.Errorf("peak memory %d MiB, allowed %d MiB", peak>>20, budget>>20)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
