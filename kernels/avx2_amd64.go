@@ -14,6 +14,8 @@ func accelerated() []*Impl {
 	}
 	return []*Impl{faster("avx2", []codec{
 		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
+		{typ: gguf.Q3K, quantizeWeighted: quantizeQ3KWeightedAVX2},
+		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},
 		{typ: gguf.Q5K, quantize: quantizeQ5KAVX2, quantizeWeighted: quantizeQ5KWeightedAVX2},
 	})}
 }
@@ -59,6 +61,20 @@ func affine16(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
 
 //go:noescape
 func affine16abs(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+// symmetric32 is symmetricScale for 16 groups of 32 values, symmetric16 for groups of 16. The result has a bit for each
+// group that only the reference can do and, 16 places up, one for each group of zeros. See symmetricLanes.
+//
+//go:noescape
+func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+//go:noescape
+func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+// squaresLanes fills n vectors of weights, n a multiple of 4, with x^2.
+//
+//go:noescape
+func squaresLanes(w, x *float32, n int)
 
 // requantize32 stores nearestInt((x+m)/d), clamped to lo..hi, less lo, for groups of 32 values with a d and an m each.
 //

@@ -48,23 +48,24 @@ func quantizeQ3KWeighted(dst []byte, src, weights []float32) {
 		at = (at + 256) % len(weights)
 		sigma2 := float32(2 * sumSquares(src[:256]) / 256)
 		for j := range 16 {
-			x := src[16*j : 16*j+16]
-			importance(s.weights[:], w[16*j:16*j+16], x, sigma2)
-			s.groupWeights[j] = sum(s.weights[:])
-			s.scales[j] = symmetricScale(4, x, s.weights[:], s.levels[16*j:16*j+16])
+			s.fitWeightedGroup(src, w, sigma2, j)
 		}
 		d := symmetricScale(32, s.scales[:], s.groupWeights[:], s.scaleQ[:])
 		s.finish(dst[:q3KSize], src[:256], d)
 	}
 }
 
+func (s *q3KBlock) fitWeightedGroup(x, weights []float32, sigma2 float32, j int) {
+	v := x[16*j : 16*j+16]
+	importance(s.weights[:], weights[16*j:16*j+16], v, sigma2)
+	s.groupWeights[j] = sum(s.weights[:])
+	s.scales[j] = symmetricScale(4, v, s.weights[:], s.levels[16*j:16*j+16])
+}
+
 // finish stores the scales, rounds x anew to what they have become, and packs the levels. A group whose scale came out
 // as 0 keeps the levels of its search.
 func (s *q3KBlock) finish(block []byte, x []float32, scale float32) {
-	packQ3KScales(block[96:108], &s.scaleQ)
-	scale = storeF16(block[108:], scale)
-	for j := range 16 {
-		d := scale * float32(q3KScale(block[96:108], j))
+	for j, d := range s.storeScales(block, scale) {
 		if d == 0 {
 			continue
 		}
@@ -73,6 +74,20 @@ func (s *q3KBlock) finish(block []byte, x []float32, scale float32) {
 			levels[i] = uint8(max(-4, min(3, nearestInt(v/d))) + 4)
 		}
 	}
+	s.pack(block)
+}
+
+// storeScales stores the scales and gives what they have become.
+func (s *q3KBlock) storeScales(block []byte, scale float32) (d [16]float32) {
+	packQ3KScales(block[96:108], &s.scaleQ)
+	scale = storeF16(block[108:], scale)
+	for j := range d {
+		d[j] = scale * float32(q3KScale(block[96:108], j))
+	}
+	return d
+}
+
+func (s *q3KBlock) pack(block []byte) {
 	for i := range 32 {
 		var bits uint8
 		for g := range 8 {

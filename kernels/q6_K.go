@@ -39,17 +39,11 @@ func quantizeQ6KWeighted(dst []byte, src, weights []float32) {
 // finishQ6K stores the scales, rounds x anew to what they have become, and packs the levels. A group whose scale came out
 // as 0 keeps the levels of its search.
 func finishQ6K(block []byte, x []float32, scales *[16]float32, levels *[256]uint8) {
-	top := largest(scales[:])
-	if abs(top) < epsilon {
-		clear(block)
+	var d [16]float32
+	if !storeScalesQ6K(block, scales, &d) {
 		return
 	}
-	iscale := -128 / top
-	scale := storeF16(block[208:], 1/iscale)
-	for j, v := range scales {
-		sc := int8(min(127, nearestInt(iscale*v)))
-		block[192+j] = uint8(sc)
-		d := scale * float32(sc)
+	for j, d := range d {
 		if d == 0 {
 			continue
 		}
@@ -58,6 +52,28 @@ func finishQ6K(block []byte, x []float32, scales *[16]float32, levels *[256]uint
 			group[i] = uint8(max(-32, min(31, nearestInt(v/d))) + 32)
 		}
 	}
+	packQ6K(block, levels)
+}
+
+// storeScalesQ6K stores the scales and gives what they have become. If all are next to nothing, the block is zeros and
+// complete: the result is then false.
+func storeScalesQ6K(block []byte, scales, d *[16]float32) bool {
+	top := largest(scales[:])
+	if abs(top) < epsilon {
+		clear(block)
+		return false
+	}
+	iscale := -128 / top
+	scale := storeF16(block[208:], 1/iscale)
+	for j, v := range scales {
+		sc := int8(min(127, nearestInt(iscale*v)))
+		block[192+j] = uint8(sc)
+		d[j] = scale * float32(sc)
+	}
+	return true
+}
+
+func packQ6K(block []byte, levels *[256]uint8) {
 	for half := range 2 {
 		l := levels[128*half:][:128]
 		low, high := block[64*half:][:64], block[128+32*half:][:32]

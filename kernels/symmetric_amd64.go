@@ -1,0 +1,129 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import "math/bits"
+
+// symmetricLanes is the workspace of symmetric32 and symmetric16: two sets of 8 groups. The assembly knows the fields'
+// places.
+type symmetricLanes struct {
+	x, w, wx [2][32][8]float32
+	scale    [2][8]float32
+	wonScale [2][8]float32 // the inverse scale that led to the best levels
+}
+
+// symmetricNumerators are those of the inverse scales that symmetricScale tries.
+type symmetricNumerators [19]float32
+
+const symmetricPairs = 9
+
+func newSymmetricNumerators(nmax int32) (n symmetricNumerators) {
+	n[0] = float32(-nmax)
+	i := 1
+	for step := int32(-9); step <= 9; step++ {
+		if step != 0 {
+			n[i] = -(float32(nmax) + float32(0.1*float32(step)))
+			i++
+		}
+	}
+	return n
+}
+
+var (
+	symmetricNums4  = newSymmetricNumerators(4)
+	symmetricNums8  = newSymmetricNumerators(8)
+	symmetricNums16 = newSymmetricNumerators(16)
+	symmetricNums32 = newSymmetricNumerators(32)
+)
+
+func (l *symmetricLanes) load16(x []float32) {
+	transpose16(&l.x[0][0][0], &x[0])
+	transpose16(&l.x[1][0][0], &x[128])
+}
+
+func quantizeQ6KAVX2(dst []byte, src []float32) {
+	var l symmetricLanes
+	var levels [256]uint8
+	for ; len(src) >= 256; src, dst = src[256:], dst[q6KSize:] {
+		x := src[:256]
+		l.load16(x)
+		squaresLanes(&l.w[0][0][0], &l.x[0][0][0], 16)
+		squaresLanes(&l.w[1][0][0], &l.x[1][0][0], 16)
+		l.searchQ6K(dst[:q6KSize], x, nil, &levels)
+	}
+}
+
+func quantizeQ6KWeightedAVX2(dst []byte, src, weights []float32) {
+	var l symmetricLanes
+	var levels [256]uint8
+	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q6KSize:] {
+		x, w := src[:256], weights[at:][:256]
+		at = (at + 256) % len(weights)
+		l.load16(x)
+		transpose16(&l.w[0][0][0], &w[0])
+		transpose16(&l.w[1][0][0], &w[128])
+		l.searchQ6K(dst[:q6KSize], x, w, &levels)
+	}
+}
+
+// searchQ6K makes a block once x and the weights stand in the lanes. w nil stands for x[i]^2.
+func (l *symmetricLanes) searchQ6K(block []byte, x, w []float32, levels *[256]uint8) {
+	group := func(j int) float32 {
+		if w == nil {
+			return symmetricScale(32, x[16*j:16*j+16], nil, levels[16*j:16*j+16])
+		}
+		return symmetricScale(32, x[16*j:16*j+16], w[16*j:16*j+16], levels[16*j:16*j+16])
+	}
+	bad := symmetric16(l, &symmetricNums32[0], symmetricPairs, -32, 31)
+	var scales, d, zero [16]float32
+	copy(scales[:8], l.scale[0][:])
+	copy(scales[8:], l.scale[1][:])
+	for m := uint16(bad); m != 0; m &= m - 1 {
+		j := bits.TrailingZeros16(m)
+		scales[j] = group(j)
+	}
+	if !storeScalesQ6K(block, &scales, &d) {
+		return
+	}
+	requantize16(&levels[0], &x[0], &d[0], &zero[0], 16, -32, 31)
+	for j, v := range d {
+		if v == 0 {
+			group(j)
+		}
+	}
+	packQ6K(block, levels)
+}
+
+func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
+	var l symmetricLanes
+	var s q3KBlock
+	var sums [8]float32
+	for i, at := 0, 0; len(src) >= 256; i, src, dst = i+1, src[256:], dst[q3KSize:] {
+		if i&7 == 0 {
+			sumSquaresBlocks(&sums, src)
+		}
+		sigma2 := float32(2 * sums[i&7] / 256)
+		x, w, block := src[:256], weights[at:][:256], dst[:q3KSize]
+		at = (at + 256) % len(weights)
+		l.load16(x)
+		for h := range 2 {
+			transpose16(&l.w[h][0][0], &w[128*h])
+			importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &s.groupWeights[8*h], 16, sigma2)
+		}
+		bad := symmetric16(&l, &symmetricNums4[0], symmetricPairs, -4, 3)
+		copy(s.scales[:8], l.scale[0][:])
+		copy(s.scales[8:], l.scale[1][:])
+		for m := uint16(bad); m != 0; m &= m - 1 {
+			s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
+		}
+		d := s.storeScales(block, symmetricScale(32, s.scales[:], s.groupWeights[:], s.scaleQ[:]))
+		var zero [16]float32
+		requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
+		for j, v := range d {
+			if v == 0 {
+				s.fitWeightedGroup(x, w, sigma2, j)
+			}
+		}
+		s.pack(block)
+	}
+}
