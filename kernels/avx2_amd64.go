@@ -14,6 +14,7 @@ func accelerated() []*Impl {
 	}
 	return []*Impl{faster("avx2", []codec{
 		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
+		{typ: gguf.Q2K, quantize: quantizeQ2KAVX2, quantizeWeighted: quantizeQ2KWeightedAVX2},
 		{typ: gguf.Q3K, quantizeWeighted: quantizeQ3KWeightedAVX2},
 		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},
 		{typ: gguf.Q5K, quantize: quantizeQ5KAVX2, quantizeWeighted: quantizeQ5KWeightedAVX2},
@@ -70,6 +71,11 @@ func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32
 
 //go:noescape
 func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+// absoluteLanes fills n vectors of weights, n a multiple of 4, with |x|.
+//
+//go:noescape
+func absoluteLanes(w, x *float32, n int)
 
 // squaresLanes fills n vectors of weights, n a multiple of 4, with x^2.
 //

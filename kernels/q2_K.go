@@ -28,14 +28,18 @@ func quantizeQ2K(dst []byte, src []float32) {
 	var s q2KBlock
 	for ; len(src) >= 256; src, dst = src[256:], dst[q2KSize:] {
 		for j := range 16 {
-			x := src[16*j : 16*j+16]
-			magnitudes(s.weights[:], x, 0)
-			s.scales[j], s.mins[j] = q2KGrid.fit(3, x, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
+			s.fitPlainGroup(src, j)
 		}
 		d := superScalePlain(s.scales[:], s.scaleQ[:])
 		m := superScalePlain(s.mins[:], s.minQ[:])
 		s.finish(dst[:q2KSize], src[:256], d, m)
 	}
+}
+
+func (s *q2KBlock) fitPlainGroup(x []float32, j int) {
+	v := x[16*j : 16*j+16]
+	magnitudes(s.weights[:], v, 0)
+	s.scales[j], s.mins[j] = q2KGrid.fit(3, v, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
 }
 
 // superScalePlain gives the greatest of x the level 15 and returns the scale.
@@ -60,10 +64,7 @@ func quantizeQ2KWeighted(dst []byte, src, weights []float32) {
 		at = (at + 256) % len(weights)
 		sigma2 := float32(sumSquares(src[:256]) / 256)
 		for j := range 16 {
-			x := src[16*j : 16*j+16]
-			importance(s.weights[:], w[16*j:16*j+16], x, sigma2)
-			s.groupWeights[j] = sum(s.weights[:])
-			s.scales[j], s.mins[j] = weightedGrid.fit(3, x, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
+			s.fitWeightedGroup(src, w, sigma2, j)
 		}
 		d := superScale(15, s.scales[:], s.groupWeights[:], s.scaleQ[:])
 		m := superScale(15, s.mins[:], s.groupWeights[:], s.minQ[:])
@@ -71,25 +72,37 @@ func quantizeQ2KWeighted(dst []byte, src, weights []float32) {
 	}
 }
 
+func (s *q2KBlock) fitWeightedGroup(x, weights []float32, sigma2 float32, j int) {
+	v := x[16*j : 16*j+16]
+	importance(s.weights[:], weights[16*j:16*j+16], v, sigma2)
+	s.groupWeights[j] = sum(s.weights[:])
+	s.scales[j], s.mins[j] = weightedGrid.fit(3, v, s.weights[:], s.levels[16*j:16*j+16], s.trial[:])
+}
+
 // finish stores the scales, rounds x anew to what they have become, and packs the levels. A group whose scale came out
 // as 0 keeps the levels of its search.
 func (s *q2KBlock) finish(block []byte, x []float32, scale, low float32) {
-	for j := range 16 {
-		block[j] = s.scaleQ[j] | s.minQ[j]<<4
-	}
-	scale, low = storeF16(block[80:], scale), storeF16(block[82:], low)
-	for j := range 16 {
-		d := scale * float32(block[j]&15)
-		if d == 0 {
+	d, m := s.storeScales(block, scale, low)
+	for j := range d {
+		if d[j] == 0 {
 			continue
 		}
-		m := float32(low * float32(block[j]>>4))
 		levels := s.levels[16*j : 16*j+16]
 		for i, v := range x[16*j : 16*j+16] {
-			levels[i] = uint8(max(0, min(3, nearestInt((v+m)/d))))
+			levels[i] = uint8(max(0, min(3, nearestInt((v+m[j])/d[j]))))
 		}
 	}
 	packPairs(block[16:80], &s.levels)
+}
+
+// storeScales stores scales and mins and gives what they have become.
+func (s *q2KBlock) storeScales(block []byte, scale, low float32) (d, m [16]float32) {
+	scale, low = storeF16(block[80:], scale), storeF16(block[82:], low)
+	for j := range d {
+		block[j] = s.scaleQ[j] | s.minQ[j]<<4
+		d[j], m[j] = scale*float32(block[j]&15), low*float32(block[j]>>4)
+	}
+	return d, m
 }
 
 // packPairs stores the low two bits of 256 levels in 64 bytes, levels i, i+32, i+64 and i+96 of each half in one byte.

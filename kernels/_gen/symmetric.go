@@ -122,15 +122,15 @@ func symmetric(name string, n int) {
 	RET()
 }
 
-// squares fills n vectors of weights with x^2.
-func squares() {
-	TEXT("squaresLanes", NOSPLIT, "func(w, x *float32, n int)")
+// eachLane fills n vectors of weights with a function of x.
+func eachLane(name string, f func(v VecVirtual)) {
+	TEXT(name, NOSPLIT, "func(w, x *float32, n int)")
 	w, x, n := ptr("w"), ptr("x"), ptr("n")
 	t := YMM()
 	Label("loop")
 	for i := range 4 {
 		VMOVUPS(Mem{Base: x, Disp: 32 * i}, t)
-		VMULPS(t, t, t)
+		f(t)
 		VMOVUPS(t, Mem{Base: w, Disp: 32 * i})
 	}
 	ADDQ(I32(128), x)
