@@ -54,8 +54,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 		done; \
 	done
 
-bench: ## benchmarks of the kernels
-	$(GO) test -run '^$$' -bench . ./kernels
+bench: ## compare speeds with llama.cpp's own libraries (Linux x86-64, some minutes)
+	sh quant/interop/install.sh $(ORACLE) >/dev/null
+	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) run -tags interop ./quant/interop/bench
 
 cross: ## build for every platform that is released
 	@set -e; for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \

@@ -28,6 +28,7 @@ var layers = map[string][]string{
 	"quant/jobs":           {"gguf", "hf", "quant", "quant/arch"},
 	"quant/interop":        {},
 	"quant/interop/oracle": {"gguf"},
+	"quant/interop/bench":  {"gguf", "kernels", "quant", "quant/interop/oracle"},
 }
 
 // outside says which packages may use a library that only one place should know.

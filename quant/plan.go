@@ -59,6 +59,9 @@ type PlanOptions struct {
 
 // NewPlan chooses every type and lays out every file. It fails where a run could only fail later.
 func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
+	if _, err := kernels.Active(); err != nil {
+		return nil, err
+	}
 	if len(m.tensors) == 0 {
 		return nil, fmt.Errorf("model %q: no tensors to quantize", m.Name)
 	}

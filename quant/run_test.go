@@ -311,6 +311,48 @@ func TestNonFiniteWeightsCanBeKeptAsLlamaKeepsThem(t *testing.T) {
 	}
 }
 
+// What can't be read as numbers goes to the outputs as it is.
+func TestForeignTensorsAreCopied(t *testing.T) {
+	t.Parallel()
+	infos := []gguf.TensorInfo{
+		{Name: "blk.0.ffn_gate_tid2eid.weight", Shape: []int64{8, 4}, Type: gguf.I32},
+		{Name: "blk.0.ffn_up.weight", Shape: []int64{256, 2}, Type: gguf.F32},
+		{Name: "blk.0.attn_norm.weight", Shape: []int64{256}, Type: gguf.IQ2XS},
+	}
+	meta := llamaMetadata(1)
+	l, err := gguf.NewLayout(&meta, infos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := make([]byte, l.Size())
+	copy(file, l.Header())
+	for i := range 128 {
+		file[l.Offset(0)+int64(i)] = 0xff // NaN, if it were a float
+	}
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := mustPlan(t, openModel(t, path), PlanOptions{Recipes: recipes(t, "Q8_0")})
+	results, err := Run(t.Context(), p, RunOptions{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := gguf.Open(results[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	for i, info := range out.Tensors {
+		if info.Type == gguf.I32 {
+			b := make([]byte, info.Size)
+			if _, err := out.ReadTensorAt(i, b, 0); err != nil || !bytes.Equal(b, bytes.Repeat([]byte{0xff}, 128)) {
+				t.Errorf("%s: %x %v", info.Name, b, err)
+			}
+		}
+	}
+}
+
 func TestExistingFilesAreKeptWithoutForce(t *testing.T) {
 	t.Parallel()
 	m := openModel(t, smallModel(t, gguf.F32, 1, false))

@@ -29,7 +29,8 @@ var ErrMissing = errors.New(Env + " is not set: run `make interop`, which instal
 
 // Lib is llama.cpp's three libraries, opened and bound.
 type Lib struct {
-	dir string
+	dir   string
+	bound sync.Map // of gguf.Type to unpack
 
 	quantizeInit   func(typ int32)
 	quantizeChunk  func(typ int32, src, dst unsafe.Pointer, start, rows, cols int64, weights unsafe.Pointer) uint64
@@ -147,39 +148,69 @@ func Open(dir string) (*Lib, error) {
 
 // Quantize packs rows of cols values with ggml_quantize_chunk. weights is nil or cols values.
 func (l *Lib) Quantize(t gguf.Type, src []float32, rows, cols int, weights []float32) ([]byte, error) {
-	if rows <= 0 || cols <= 0 || len(src) != rows*cols || weights != nil && len(weights) != cols {
-		return nil, fmt.Errorf("quantize %s: %d values and %d weights for %d rows of %d", t, len(src), len(weights), rows, cols)
-	}
-	if _, err := t.RowSize(int64(cols)); err != nil {
+	size, err := gguf.TensorSize(t, []int64{int64(cols), int64(rows)})
+	if err != nil {
 		return nil, err
 	}
-	dst := make([]byte, rows*int(l.rowSize(int32(t), int64(cols))))
+	dst := make([]byte, size)
+	return dst, l.QuantizeInto(t, dst, src, rows, cols, weights)
+}
+
+// QuantizeInto is Quantize into dst, which must have the rows' size.
+func (l *Lib) QuantizeInto(t gguf.Type, dst []byte, src []float32, rows, cols int, weights []float32) error {
+	if rows <= 0 || cols <= 0 || len(src) != rows*cols || weights != nil && len(weights) != cols {
+		return fmt.Errorf("quantize %s: %d values and %d weights for %d rows of %d", t, len(src), len(weights), rows, cols)
+	}
+	if want := rows * int(l.rowSize(int32(t), int64(cols))); len(dst) != want {
+		return fmt.Errorf("quantize %s: room for %d bytes, %d rows of %d take %d", t, len(dst), rows, cols, want)
+	}
 	l.quantizeInit(int32(t))
 	n := l.quantizeChunk(int32(t), unsafe.Pointer(&src[0]), unsafe.Pointer(&dst[0]), 0, int64(rows), int64(cols), unsafe.Pointer(unsafe.SliceData(weights)))
 	if n != uint64(len(dst)) {
-		return nil, fmt.Errorf("quantize %s: %d bytes, want %d", t, n, len(dst))
+		return fmt.Errorf("quantize %s: %d bytes, want %d", t, n, len(dst))
 	}
-	return dst, nil
+	return nil
 }
 
 // Dequantize unpacks n values with the type's own to_float.
 func (l *Lib) Dequantize(t gguf.Type, src []byte, n int) ([]float32, error) {
-	if size, err := t.RowSize(int64(n)); err != nil || n == 0 || size != int64(len(src)) {
-		return nil, fmt.Errorf("dequantize %s: %d bytes for %d values", t, len(src), n)
-	}
 	dst := make([]float32, n)
+	return dst, l.DequantizeInto(t, dst, src)
+}
+
+// DequantizeInto is Dequantize into dst.
+func (l *Lib) DequantizeInto(t gguf.Type, dst []float32, src []byte) error {
+	if size, err := t.RowSize(int64(len(dst))); err != nil || len(dst) == 0 || size != int64(len(src)) {
+		return fmt.Errorf("dequantize %s: %d bytes for %d values", t, len(src), len(dst))
+	}
 	if t == gguf.F32 {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), len(src)), src)
-		return dst, nil
+		return nil
 	}
-	toFloat := l.traits(int32(t)).ToFloat
-	if toFloat == 0 {
+	call, err := l.toFloat(t)
+	if err != nil {
+		return err
+	}
+	call(unsafe.Pointer(&src[0]), unsafe.Pointer(&dst[0]), int64(len(dst)))
+	return nil
+}
+
+// unpack is the type of ggml's to_float functions.
+type unpack = func(src, dst unsafe.Pointer, n int64)
+
+// toFloat binds a type's to_float, once.
+func (l *Lib) toFloat(t gguf.Type) (unpack, error) {
+	if f, ok := l.bound.Load(t); ok {
+		return f.(unpack), nil
+	}
+	address := l.traits(int32(t)).ToFloat
+	if address == 0 {
 		return nil, fmt.Errorf("dequantize %s: ggml has no to_float", t)
 	}
-	var call func(src, dst unsafe.Pointer, n int64)
-	purego.RegisterFunc(&call, toFloat)
-	call(unsafe.Pointer(&src[0]), unsafe.Pointer(&dst[0]), int64(n))
-	return dst, nil
+	var call unpack
+	purego.RegisterFunc(&call, address)
+	l.bound.Store(t, call)
+	return call, nil
 }
 
 // Valid is ggml_validate_row_data. It prints what it finds to the standard error stream.
