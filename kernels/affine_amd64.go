@@ -99,7 +99,7 @@ func (k *affineKind) quantize(dst []byte, src []float32) {
 			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
 				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
 			}
-			k.pack(block[16:], &b.levels)
+			k.pack(block, &b.levels)
 			src, dst = src[256:], dst[k.size:]
 		}
 	}
@@ -136,19 +136,19 @@ func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
 			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
 				b.fitWeightedGroup(k.nmax, x, w[s], sigma2[s], bits.TrailingZeros8(m))
 			}
-			k.pack(block[16:], &b.levels)
+			k.pack(block, &b.levels)
 			src, dst = src[256:], dst[k.size:]
 		}
 		i += n
 	}
 }
 
-func (k *affineKind) pack(dst []byte, levels *[256]uint8) {
+// pack stores the levels behind the 16 bytes of scales.
+func (k *affineKind) pack(block []byte, levels *[256]uint8) {
 	if k.fifth {
-		packQ5K(dst, levels)
-	} else {
-		packQ4K(dst, levels)
+		packHigh(block[16:48], levels, 4)
 	}
+	packHalves(block[k.size-128:], levels)
 }
 
 // sumSquaresBlocks is sumSquares of the next super-blocks, up to 8 of them.

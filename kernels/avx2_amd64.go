@@ -14,6 +14,10 @@ func accelerated() []*Impl {
 	}
 	return []*Impl{faster("avx2", []codec{
 		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
+		{typ: gguf.Q4_0, quantizeWeighted: quantizeQ4_0WeightedAVX2},
+		{typ: gguf.Q4_1, quantizeWeighted: quantizeQ4_1WeightedAVX2},
+		{typ: gguf.Q5_0, quantizeWeighted: quantizeQ5_0WeightedAVX2},
+		{typ: gguf.Q5_1, quantizeWeighted: quantizeQ5_1WeightedAVX2},
 		{typ: gguf.Q2K, quantize: quantizeQ2KAVX2, quantizeWeighted: quantizeQ2KWeightedAVX2},
 		{typ: gguf.Q3K, quantizeWeighted: quantizeQ3KWeightedAVX2},
 		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},

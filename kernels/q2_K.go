@@ -105,14 +105,6 @@ func (s *q2KBlock) storeScales(block []byte, scale, low float32) (d, m [16]float
 	return d, m
 }
 
-// packPairs stores the low two bits of 256 levels in 64 bytes, levels i, i+32, i+64 and i+96 of each half in one byte.
-func packPairs(q []byte, levels *[256]uint8) {
-	for i := range q {
-		at := i&32<<2 | i&31
-		q[i] = levels[at]&3 | levels[at+32]&3<<2 | levels[at+64]&3<<4 | levels[at+96]<<6
-	}
-}
-
 func dequantizeQ2K(dst []float32, src []byte) {
 	for ; len(src) >= q2KSize; src, dst = src[q2KSize:], dst[256:] {
 		scale, low := loadF16(src[80:]), loadF16(src[82:])

@@ -88,13 +88,7 @@ func (s *q3KBlock) storeScales(block []byte, scale float32) (d [16]float32) {
 }
 
 func (s *q3KBlock) pack(block []byte) {
-	for i := range 32 {
-		var bits uint8
-		for g := range 8 {
-			bits |= s.levels[32*g+i] >> 2 << g
-		}
-		block[i] = bits
-	}
+	packHigh(block[:32], &s.levels, 2)
 	packPairs(block[32:96], &s.levels)
 }
 

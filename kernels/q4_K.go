@@ -19,7 +19,7 @@ func quantizeQ4K(dst []byte, src []float32) {
 		s.fitPlain(&q4KGrid, 15, src[:256])
 		s.storeScalesPlain(dst)
 		s.requantize(15, src[:256], dst)
-		packQ4K(dst[16:q4KSize], &s.levels)
+		packHalves(dst[16:q4KSize], &s.levels)
 	}
 }
 
@@ -32,14 +32,7 @@ func quantizeQ4KWeighted(dst []byte, src, weights []float32) {
 		s.fitWeighted(15, src[:256], w)
 		s.storeScalesWeighted(dst, 255)
 		s.requantize(15, src[:256], dst)
-		packQ4K(dst[16:q4KSize], &s.levels)
-	}
-}
-
-func packQ4K(q []byte, levels *[256]uint8) {
-	for i := range q {
-		lo := i&^31<<1 | i&31
-		q[i] = levels[lo] | levels[lo+32]<<4
+		packHalves(dst[16:q4KSize], &s.levels)
 	}
 }
 

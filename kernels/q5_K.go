@@ -19,7 +19,8 @@ func quantizeQ5K(dst []byte, src []float32) {
 		s.fitPlain(&q5KGrid, 31, src[:256])
 		s.storeScalesPlain(dst)
 		s.requantize(31, src[:256], dst)
-		packQ5K(dst[16:q5KSize], &s.levels)
+		packHigh(dst[16:48], &s.levels, 4)
+		packHalves(dst[48:q5KSize], &s.levels)
 	}
 }
 
@@ -32,22 +33,8 @@ func quantizeQ5KWeighted(dst []byte, src, weights []float32) {
 		s.fitWeighted(31, src[:256], w)
 		s.storeScalesWeighted(dst, 63)
 		s.requantize(31, src[:256], dst)
-		packQ5K(dst[16:q5KSize], &s.levels)
-	}
-}
-
-func packQ5K(dst []byte, levels *[256]uint8) {
-	high, low := dst[:32], dst[32:]
-	for i := range high {
-		var bits uint8
-		for g := range 8 {
-			bits |= levels[32*g+i] >> 4 << g
-		}
-		high[i] = bits
-	}
-	for i := range low {
-		lo := i&^31<<1 | i&31
-		low[i] = levels[lo]&15 | levels[lo+32]<<4
+		packHigh(dst[16:48], &s.levels, 4)
+		packHalves(dst[48:q5KSize], &s.levels)
 	}
 }
 

@@ -77,11 +77,15 @@ func packQ6K(block []byte, levels *[256]uint8) {
 	for half := range 2 {
 		l := levels[128*half:][:128]
 		low, high := block[64*half:][:64], block[128+32*half:][:32]
-		for i := range low {
-			low[i] = l[i]&15 | l[i+64]<<4
+		for i := 0; i < 64; i += 8 {
+			putEight(low[i:], eight(l[i:])&(15*each)|eight(l[i+64:])&(15*each)<<4)
 		}
-		for i := range high {
-			high[i] = l[i]>>4 | l[i+32]>>4<<2 | l[i+64]>>4<<4 | l[i+96]>>4<<6
+		for i := 0; i < 32; i += 8 {
+			var bits uint64
+			for part := range 4 {
+				bits |= eight(l[i+32*part:]) >> 4 & (3 * each) << (2 * part)
+			}
+			putEight(high[i:], bits)
 		}
 	}
 }

@@ -29,6 +29,12 @@ func main() {
 	requantize("requantize32", 32)
 	requantize("requantize16", 16)
 	levels()
+	q8_0()
+	symmetricBlocks("q4_0Blocks", false, 0xc1000000, 0x41080000, 15) // -8, 8.5
+	symmetricBlocks("q5_0Blocks", true, 0xc1800000, 0x41840000, 31)  // -16, 16.5
+	affineBlocks("q4_1Blocks", false, 0x41700000, 15)                // 15
+	affineBlocks("q5_1Blocks", true, 0x41f80000, 31)                 // 31
+	conversions()
 	Generate()
 }
 

@@ -1,0 +1,316 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The kernels of the types that need no search. They work on whole blocks and stop before one that is out of the
+// ordinary: with NaN or Inf, zeros, or a scale so small that its inverse is no number. The reference then does it.
+
+func infBits() Mem { return constant("infBits", 0x7f800000) }
+
+// least is the smallest magnitude that counts as ordinary, 2^-118, by its bits: its 127th part has a finite inverse.
+const least = 0x04800000
+
+// horizontal folds the 8 lanes of v into the lowest.
+func horizontal(v VecVirtual, op func(a, b, to VecVirtual)) {
+	t := YMM()
+	VEXTRACTI128(Imm(1), v, t.AsX())
+	op(t, v, v)
+	VPSHUFD(Imm(0x4e), v, t)
+	op(t, v, v)
+	VPSHUFD(Imm(0xb1), v, t)
+	op(t, v, v)
+}
+
+// blockLoop runs body for each block of 32 values; stop is where body jumps to leave a block to the reference.
+func blockLoop(name string, size int, setup func(), body func(dst, src Register, v []VecVirtual, stop LabelRef)) {
+	TEXT(name, NOSPLIT, "func(dst *byte, src *float32, blocks int) int")
+	dst, src, blocks := ptr("dst"), ptr("src"), ptr("blocks")
+	setup()
+	Label("loop")
+	v := vectors(4)
+	for i := range v {
+		VMOVUPS(Mem{Base: src, Disp: 32 * i}, v[i])
+	}
+	body(dst, src, v, LabelRef("stop"))
+	ADDQ(I32(128), src)
+	ADDQ(I32(int32(size)), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("loop"))
+	Label("stop")
+	done := ptr("blocks")
+	SUBQ(blocks, done)
+	Store(done, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// magnitude gives the greatest magnitude in v, in all lanes, and leaves the block if that is out of the ordinary.
+func magnitude(v []VecVirtual, stop LabelRef) VecVirtual {
+	m := YMM()
+	VANDPS(absMask(), v[0], m)
+	for _, x := range v[1:] {
+		t := YMM()
+		VANDPS(absMask(), x, t)
+		VPMAXSD(t, m, m)
+	}
+	horizontal(m, func(a, b, to VecVirtual) { VPMAXSD(a, b, to) })
+	g := GP32()
+	VMOVD(m.AsX(), g)
+	SUBL(U32(least), g)
+	CMPL(g, U32(0x7f800000-least))
+	JAE(stop)
+	VBROADCASTSS(m.AsX(), m)
+	return m
+}
+
+// storeHalf rounds the lowest lane of v to half precision.
+func storeHalf(v VecVirtual, to Mem) {
+	h := XMM()
+	VCVTPS2PH(Imm(0), v.AsX(), h)
+	VPEXTRW(Imm(0), h, to)
+}
+
+// bytes packs 4 vectors of small integers into 32 bytes, in their order.
+func bytesOf(v []VecVirtual) VecVirtual {
+	VPACKSSDW(v[1], v[0], v[0])
+	VPACKSSDW(v[3], v[2], v[2])
+	VPACKSSWB(v[2], v[0], v[0])
+	order := YMM()
+	VMOVDQU(byteOrder(), order)
+	VPERMD(v[0], order, v[0])
+	return v[0]
+}
+
+// storeLevels stores 32 levels of 4 or 5 bits, where wanted the fifth bits first.
+func storeLevels(levels VecVirtual, fifth bool, dst Register, at int) {
+	if fifth {
+		t, g := YMM(), GP32()
+		VPSLLW(Imm(3), levels, t)
+		VPMOVMSKB(t, g)
+		MOVL(g, Mem{Base: dst, Disp: at})
+		VPAND(constant("nibbles", 0x0f0f0f0f), levels, levels)
+		at += 4
+	}
+	high := XMM()
+	VEXTRACTI128(Imm(1), levels, high)
+	VPSLLW(Imm(4), high, high)
+	VPOR(high, levels.AsX(), high)
+	VMOVDQU(high, Mem{Base: dst, Disp: at})
+}
+
+func q8_0() {
+	var one VecVirtual
+	blockLoop("q8_0Blocks", 2+32, func() {
+		one = YMM()
+		VMOVUPS(oneF(), one)
+	}, func(dst, _ Register, v []VecVirtual, stop LabelRef) {
+		m := magnitude(v, stop)
+		VDIVPS(constant("f127", 0x42fe0000), m, m)
+		storeHalf(m, Mem{Base: dst})
+		VDIVPS(m, one, m)
+		for _, x := range v {
+			t := YMM()
+			VMULPS(m, x, x)
+			// Half away from zero: what is just below a half is added, with the sign.
+			VANDPS(signMask(), x, t)
+			VORPS(constant("belowHalf", 0x3effffff), t, t)
+			VADDPS(t, x, x)
+			VCVTTPS2DQ(x, x)
+		}
+		VMOVDQU(bytesOf(v), Mem{Base: dst, Disp: 2})
+	})
+}
+
+// symmetricBlocks is Q4_0 and Q5_0: the value of greatest magnitude becomes level 0.
+func symmetricBlocks(name string, fifth bool, minusDivisor, half, top uint32) {
+	size := 2 + 16
+	if fifth {
+		size += 4
+	}
+	var one, shift, limit VecVirtual
+	blockLoop(name, size, func() {
+		one, shift, limit = YMM(), YMM(), YMM()
+		VMOVUPS(oneF(), one)
+		VMOVUPS(constant(name+"Shift", half), shift)
+		VMOVDQU(constant(name+"Top", top), limit)
+	}, func(dst, src Register, v []VecVirtual, stop LabelRef) {
+		m := magnitude(v, stop)
+		mask := GP32()
+		for i := range v {
+			t, g := YMM(), GP32()
+			VANDPS(absMask(), v[i], t)
+			VPCMPEQD(m, t, t)
+			VMOVMSKPS(t, g)
+			if i == 0 {
+				MOVL(g, mask)
+			} else {
+				SHLL(Imm(uint64(8*i)), g)
+				ORL(g, mask)
+			}
+		}
+		BSFL(mask, mask)
+		VBROADCASTSS(Mem{Base: src, Index: mask.As64(), Scale: 4}, m)
+		VDIVPS(constant(name+"Divisor", minusDivisor), m, m)
+		storeHalf(m, Mem{Base: dst})
+		VDIVPS(m, one, m)
+		for _, x := range v {
+			VMULPS(m, x, x)
+			VADDPS(shift, x, x)
+			VCVTTPS2DQ(x, x)
+			VPMINSD(limit, x, x)
+		}
+		storeLevels(bytesOf(v), fifth, dst, 2)
+	})
+}
+
+// affineBlocks is Q4_1 and Q5_1: the least value becomes level 0, the greatest the highest.
+func affineBlocks(name string, fifth bool, divisor, top uint32) {
+	size := 4 + 16
+	if fifth {
+		size += 4
+	}
+	var one, half, limit VecVirtual
+	blockLoop(name, size, func() {
+		one, half, limit = YMM(), YMM(), YMM()
+		VMOVUPS(oneF(), one)
+		VMOVUPS(constant("half", 0x3f000000), half)
+		VMOVDQU(constant(name+"Top", top), limit)
+	}, func(dst, _ Register, v []VecVirtual, stop LabelRef) {
+		magnitude(v, stop)
+		lo, hi := YMM(), YMM()
+		VMINPS(v[1], v[0], lo)
+		VMAXPS(v[1], v[0], hi)
+		for _, x := range v[2:] {
+			VMINPS(x, lo, lo)
+			VMAXPS(x, hi, hi)
+		}
+		horizontal(lo, func(a, b, to VecVirtual) { VMINPS(a, b, to) })
+		horizontal(hi, func(a, b, to VecVirtual) { VMAXPS(a, b, to) })
+		g := GP32()
+		Comment("A least value of 0 may be one of two zeros: the first counts.")
+		VMOVD(lo.AsX(), g)
+		ADDL(g, g)
+		JZ(stop)
+		VSUBPS(lo, hi, hi)
+		VMOVD(hi.AsX(), g)
+		SUBL(U32(least), g)
+		CMPL(g, U32(0x7f800000-least))
+		JAE(stop)
+		VDIVPS(constant(name+"Divisor", divisor), hi, hi)
+		storeHalf(hi, Mem{Base: dst})
+		storeHalf(lo, Mem{Base: dst, Disp: 2})
+		VDIVPS(hi, one, hi)
+		VBROADCASTSS(hi.AsX(), hi)
+		VBROADCASTSS(lo.AsX(), lo)
+		for _, x := range v {
+			VSUBPS(lo, x, x)
+			VMULPS(hi, x, x)
+			VADDPS(half, x, x)
+			VCVTTPS2DQ(x, x)
+			VPMINSD(limit, x, x)
+		}
+		storeLevels(bytesOf(v), fifth, dst, 4)
+	})
+}
+
+// vectorLoop runs body on 8 values at a time.
+func vectorLoop(name, signature, dstName, srcName string, dstStep, srcStep int, body func(dst, src Mem)) {
+	TEXT(name, NOSPLIT, signature)
+	dst, src, n := ptr(dstName), ptr(srcName), ptr("n")
+	Label("loop")
+	body(Mem{Base: dst}, Mem{Base: src})
+	ADDQ(I32(int32(srcStep)), src)
+	ADDQ(I32(int32(dstStep)), dst)
+	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func conversions() {
+	vectorLoop("widenF16", "func(dst *float32, src *byte, n int)", "dst", "src", 32, 16, func(dst, src Mem) {
+		v := YMM()
+		VCVTPH2PS(src, v)
+		VMOVUPS(v, dst)
+	})
+	vectorLoop("widenBF16", "func(dst *float32, src *byte, n int)", "dst", "src", 32, 16, func(dst, src Mem) {
+		v := YMM()
+		VPMOVZXWD(src, v)
+		VPSLLD(Imm(16), v, v)
+		VMOVDQU(v, dst)
+	})
+	vectorLoop("narrowBF16", "func(dst *byte, src *float32, n int)", "dst", "src", 16, 32, func(dst, src Mem) {
+		v, t, nan, q := YMM(), YMM(), YMM(), YMM()
+		VMOVDQU(src, v)
+		VPAND(absMask(), v, nan)
+		VPCMPGTD(infBits(), nan, nan)
+		VPSRLD(Imm(16), v, t)
+		VPOR(constant("quietBF16", 0x40), t, q)
+		VPAND(constant("oneI", 1), t, t)
+		VPADDD(v, t, t)
+		VPADDD(constant("i7fff", 0x7fff), t, t)
+		VPSRLD(Imm(16), t, t)
+		VPBLENDVB(nan, q, t, t)
+		high := XMM()
+		VEXTRACTI128(Imm(1), t, high)
+		VPACKUSDW(high, t.AsX(), high)
+		VMOVDQU(high, dst)
+	})
+	TEXT("narrowF16", NOSPLIT, "func(dst *byte, src *float32, n int) int")
+	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
+	Label("loop")
+	v, nan, g, h := YMM(), YMM(), GP32(), XMM()
+	VMOVUPS(Mem{Base: src}, v)
+	VCMPPS(Imm(cmpUnord), v, v, nan)
+	VMOVMSKPS(nan, g)
+	TESTL(g, g)
+	JNZ(LabelRef("stop"))
+	VCVTPS2PH(Imm(0), v, h)
+	VMOVDQU(h, Mem{Base: dst})
+	ADDQ(I32(32), src)
+	ADDQ(I32(16), dst)
+	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
+	Label("stop")
+	done := ptr("n")
+	SUBQ(n, done)
+	Store(done, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+
+	TEXT("finiteBlocks", NOSPLIT, "func(src *float32, n int) int")
+	src, n = ptr("src"), ptr("n")
+	inf := YMM()
+	VMOVDQU(constant("belowInf", 0x7f7fffff), inf)
+	Label("loop")
+	any := YMM()
+	for i := range 4 {
+		t := any
+		if i > 0 {
+			t = YMM()
+		}
+		VMOVDQU(Mem{Base: src, Disp: 32 * i}, t)
+		VPAND(absMask(), t, t)
+		if i > 0 {
+			VPMAXSD(t, any, any)
+		}
+	}
+	VPCMPGTD(inf, any, any)
+	g = GP32()
+	VMOVMSKPS(any, g)
+	TESTL(g, g)
+	JNZ(LabelRef("stop"))
+	ADDQ(I32(128), src)
+	SUBQ(Imm(32), n)
+	JNZ(LabelRef("loop"))
+	Label("stop")
+	done = ptr("n")
+	SUBQ(n, done)
+	Store(done, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
