@@ -132,6 +132,9 @@ func fromCheckpoint(t arch.Tensor) (*source, error) {
 	if cols <= 0 || n <= 0 {
 		return nil, fmt.Errorf("shape %v: empty", t.Shape)
 	}
+	if t.Op.Kind == arch.Permute && len(t.Shape) == 1 {
+		cols = 1 // a bias: its values move as the rows of its matrix do
+	}
 	s := &source{cols: cols, rows: n / cols}
 	if len(t.Parts) == 0 {
 		if int64(len(t.Const)) != n {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,14 @@ func TestPermuteInterleavesTheHalvesOfEachHead(t *testing.T) {
 				t.Fatalf("in pieces of %d: got %v, want %v", n, got, want)
 			}
 		}
+	}
+	bias, err := fromCheckpoint(arch.Tensor{Name: "b", Shape: []int64{4}, Type: gguf.F32,
+		Parts: []*safetensors.Tensor{stored(safetensors.F32, []int64{4}, floatBytes(0, 1, 2, 3))}, Op: arch.Op{Kind: arch.Permute, Heads: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rowsOf(t, bias, 3); !slices.Equal(got, []float32{0, 2, 1, 3}) {
+		t.Errorf("a bias: got %v", got)
 	}
 	if _, err := permuted(10, 3); err == nil {
 		t.Error("10 rows of 3 heads: accepted")

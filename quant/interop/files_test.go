@@ -34,10 +34,10 @@ var prompts = []string{
 // made-up one of each family.
 func models(t *testing.T) map[string]string {
 	list := map[string]string{"nexus-tiny-llama": filepath.Join("..", "..", "testdata", "nexus-tiny-llama")}
-	for _, f := range archtest.All() {
-		dir := filepath.Join(t.TempDir(), f.Name)
+	for _, f := range archtest.Kinds() {
+		dir := filepath.Join(t.TempDir(), string(f))
 		archtest.Write(t, dir, f)
-		list[f.Name] = dir
+		list[string(f)] = dir
 	}
 	return list
 }
@@ -109,7 +109,7 @@ type variant struct {
 	kvs      []gguf.KV
 	files    []string // file types; all if empty
 	weighted bool
-	source   string // file type of the intermediate that llama-quantize starts from
+	natural  bool // llama-quantize starts from a file in the checkpoint's own number format, else from F32
 }
 
 func variants() []variant {
@@ -118,7 +118,7 @@ func variants() []variant {
 		{name: "plain"},
 		{name: "imatrix", weighted: true},
 		{name: "pure", recipe: func(r *quant.Recipe) { r.Pure = true }, theirs: oracle.Options{Pure: true}, files: []string{"Q4_K_M", "Q3_K_L", "Q5_0"}},
-		{name: "leave output", recipe: func(r *quant.Recipe) { r.LeaveOutput = true }, theirs: oracle.Options{LeaveOutput: true}, files: []string{"Q4_K_M"}, source: "BF16"},
+		{name: "leave output", recipe: func(r *quant.Recipe) { r.LeaveOutput = true }, theirs: oracle.Options{LeaveOutput: true}, files: []string{"Q4_K_M"}, natural: true},
 		{name: "output type", recipe: func(r *quant.Recipe) { r.OutputType, r.EmbeddingType = &q8, &q5 },
 			theirs: oracle.Options{OutputType: &q8, EmbeddingType: &q5}, files: []string{"Q4_K_M", "Q2_K"}},
 		{name: "tensor type", recipe: func(r *quant.Recipe) {
@@ -157,15 +157,20 @@ func TestWholeFilesEqualLlamas(t *testing.T) {
 							v.recipe(&o.Recipes[i])
 						}
 					}
-					if v.source == "" {
-						v.source = "F32"
+					source := sources["F32"]
+					if v.natural {
+						natural := naturalType(checkpoint(t, dir))
+						if natural == "" {
+							t.Skip("matrices of several formats: no file type holds them all as they are")
+						}
+						source = sources[natural]
 					}
 					direct := makeFiles(t, checkpoint(t, dir), t.TempDir(), o)
-					requantized := makeFiles(t, ggufModel(t, sources[v.source]), t.TempDir(), o)
+					requantized := makeFiles(t, ggufModel(t, source), t.TempDir(), o)
 					for _, r := range o.Recipes {
 						typ := r.Preset.Name
 						want := filepath.Join(t.TempDir(), typ+".gguf")
-						if err := lib.QuantizeFile(sources[v.source], want, uint32(r.Preset.FileType), v.theirs); err != nil {
+						if err := lib.QuantizeFile(source, want, uint32(r.Preset.FileType), v.theirs); err != nil {
 							t.Fatal(err)
 						}
 						for how, got := range map[string]string{"from the checkpoint": direct[typ], "from the GGUF file": requantized[typ]} {
@@ -184,6 +189,22 @@ func TestWholeFilesEqualLlamas(t *testing.T) {
 		})
 	}
 	fmt.Printf("%s: %d whole files, %.1f MB, equal to llama.cpp's\n", t.Name(), compared, float64(size)/1e6)
+}
+
+// naturalType is the file type that holds a model's matrices as they are, or "" if they are of several formats.
+func naturalType(m *quant.Model) string {
+	natural := ""
+	for _, t := range m.Tensors() {
+		if len(t.Shape) < 2 {
+			continue
+		}
+		name := strings.ToUpper(t.Type.String())
+		if natural != "" && natural != name {
+			return ""
+		}
+		natural = name
+	}
+	return natural
 }
 
 func presetsNamed(names ...string) []quant.Recipe {
