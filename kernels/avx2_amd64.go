@@ -12,17 +12,23 @@ func accelerated() []*Impl {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasF16C {
 		return nil
 	}
-	return []*Impl{faster("avx2", []codec{
-		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
-		{typ: gguf.Q4_0, quantizeWeighted: quantizeQ4_0WeightedAVX2},
-		{typ: gguf.Q4_1, quantizeWeighted: quantizeQ4_1WeightedAVX2},
-		{typ: gguf.Q5_0, quantizeWeighted: quantizeQ5_0WeightedAVX2},
-		{typ: gguf.Q5_1, quantizeWeighted: quantizeQ5_1WeightedAVX2},
+	im := faster("avx2", []codec{
+		{typ: gguf.F32, quantize: quantizeF32AVX2, dequantize: dequantizeF32AVX2},
+		{typ: gguf.F16, quantize: quantizeF16AVX2, dequantize: dequantizeF16AVX2},
+		{typ: gguf.BF16, quantize: quantizeBF16AVX2, dequantize: dequantizeBF16AVX2},
+		{typ: gguf.Q4_0, quantize: quantizeQ4_0AVX2, quantizeWeighted: quantizeQ4_0WeightedAVX2},
+		{typ: gguf.Q4_1, quantize: quantizeQ4_1AVX2, quantizeWeighted: quantizeQ4_1WeightedAVX2},
+		{typ: gguf.Q5_0, quantize: quantizeQ5_0AVX2, quantizeWeighted: quantizeQ5_0WeightedAVX2},
+		{typ: gguf.Q5_1, quantize: quantizeQ5_1AVX2, quantizeWeighted: quantizeQ5_1WeightedAVX2},
+		{typ: gguf.Q8_0, quantize: quantizeQ8_0AVX2},
 		{typ: gguf.Q2K, quantize: quantizeQ2KAVX2, quantizeWeighted: quantizeQ2KWeightedAVX2},
 		{typ: gguf.Q3K, quantizeWeighted: quantizeQ3KWeightedAVX2},
-		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},
+		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
 		{typ: gguf.Q5K, quantize: quantizeQ5KAVX2, quantizeWeighted: quantizeQ5KWeightedAVX2},
-	})}
+		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},
+	})
+	im.finite = finiteAVX2
+	return []*Impl{im}
 }
 
 // The functions below stand in avx2_amd64.s, which _gen writes. "Lanes" are vectors of 8 floats, each lane of which
@@ -100,3 +106,43 @@ func requantize16(levels *byte, x, d, m *float32, groups int, lo, hi int32)
 //
 //go:noescape
 func levels32(levels *byte, x, scale, low *float32, groups int, lo, hi int32)
+
+// q4_0Blocks and its kin make blocks of 32 values and return how many: they stop before a block with NaN or Inf, or one
+// so small that the inverse of its scale is no number.
+//
+//go:noescape
+func q4_0Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q4_1Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_0Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_1Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q8_0Blocks(dst *byte, src *float32, blocks int) int
+
+// The conversions take n values, a multiple of 8.
+//
+//go:noescape
+func widenF16(dst *float32, src *byte, n int)
+
+//go:noescape
+func widenBF16(dst *float32, src *byte, n int)
+
+//go:noescape
+func narrowBF16(dst *byte, src *float32, n int)
+
+// narrowF16 stops before 8 values with a NaN among them, and returns how many it converted.
+//
+//go:noescape
+func narrowF16(dst *byte, src *float32, n int) int
+
+// finiteBlocks looks at n values, a multiple of 32. It stops before 32 with a NaN or Inf among them, and returns how many
+// it passed.
+//
+//go:noescape
+func finiteBlocks(src *float32, n int) int

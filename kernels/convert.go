@@ -3,33 +3,20 @@ package kernels
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
 )
 
 // The conversions below fill dst from the first len(dst) little-endian numbers in src. They panic if src is shorter.
 
 // F32FromBytes reads IEEE single precision numbers.
-func F32FromBytes(dst []float32, src []byte) {
-	src = src[:4*len(dst)]
-	for i := range dst {
-		dst[i] = loadF32(src[4*i:])
-	}
-}
+func F32FromBytes(dst []float32, src []byte) { convert(gguf.F32, dst, src[:4*len(dst)]) }
 
 // F16ToF32 widens IEEE half precision numbers. It is exact.
-func F16ToF32(dst []float32, src []byte) {
-	src = src[:2*len(dst)]
-	for i := range dst {
-		dst[i] = loadF16(src[2*i:])
-	}
-}
+func F16ToF32(dst []float32, src []byte) { convert(gguf.F16, dst, src[:2*len(dst)]) }
 
 // BF16ToF32 widens bfloat16 numbers. It is exact.
-func BF16ToF32(dst []float32, src []byte) {
-	src = src[:2*len(dst)]
-	for i := range dst {
-		dst[i] = fromBF16(binary.LittleEndian.Uint16(src[2*i:]))
-	}
-}
+func BF16ToF32(dst []float32, src []byte) { convert(gguf.BF16, dst, src[:2*len(dst)]) }
 
 // F64ToF32 rounds IEEE double precision numbers to nearest even.
 func F64ToF32(dst []float32, src []byte) {
@@ -51,7 +38,7 @@ func F8E4M3ToF32(dst []float32, src []byte) {
 func F8E5M2ToF32(dst []float32, src []byte) {
 	src = src[:len(dst)]
 	for i, b := range src {
-		dst[i] = fromF16(uint16(b) << 8)
+		dst[i] = e5m2[b]
 	}
 }
 
@@ -68,12 +55,18 @@ var e4m3 = func() (table [256]float32) {
 	return table
 }()
 
+// e5m2 holds the value of every 8-bit float that is half of a half.
+var e5m2 = func() (table [256]float32) {
+	for i := range table {
+		table[i] = fromF16(uint16(i) << 8)
+	}
+	return table
+}()
+
 // Finite returns the index of the first NaN or Inf in src, or -1 if there is none.
 func Finite(src []float32) int {
-	for i, f := range src {
-		if math.Float32bits(f)&expF32 == expF32 {
-			return i
-		}
+	if active == nil {
+		return generic.Finite(src)
 	}
-	return -1
+	return active.Finite(src)
 }

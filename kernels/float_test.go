@@ -166,20 +166,25 @@ func TestConversions(t *testing.T) {
 }
 
 func TestFiniteFindsTheFirst(t *testing.T) {
-	x := make([]float32, 100)
-	if got := Finite(x); got != -1 {
-		t.Errorf("zeros: %d", got)
-	}
-	x[3], x[99] = math.MaxFloat32, float32(math.Inf(-1))
-	if got := Finite(x); got != 99 {
-		t.Errorf("-Inf at 99: %d", got)
-	}
-	x[17] = float32(math.NaN())
-	if got := Finite(x); got != 17 {
-		t.Errorf("NaN at 17: %d", got)
-	}
-	if got := Finite(nil); got != -1 {
-		t.Errorf("nothing: %d", got)
+	for _, im := range Impls() {
+		x := make([]float32, 200)
+		if got := im.Finite(x); got != -1 {
+			t.Errorf("%s: zeros: %d", im.Name(), got)
+		}
+		for _, bad := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
+			for i := range x {
+				for j := range x {
+					x[j] = -math.MaxFloat32
+				}
+				x[i], x[len(x)-1] = bad, bad
+				if got := im.Finite(x); got != i {
+					t.Errorf("%s: %v at %d: %d", im.Name(), bad, i, got)
+				}
+			}
+		}
+		if got := im.Finite(nil); got != -1 {
+			t.Errorf("%s: nothing: %d", im.Name(), got)
+		}
 	}
 }
 

@@ -11,7 +11,12 @@ func quantizeF32(dst []byte, src []float32) {
 	}
 }
 
-func dequantizeF32(dst []float32, src []byte) { F32FromBytes(dst, src) }
+func dequantizeF32(dst []float32, src []byte) {
+	src = src[:4*len(dst)]
+	for i := range dst {
+		dst[i] = loadF32(src[4*i:])
+	}
+}
 
 func quantizeF16(dst []byte, src []float32) {
 	dst = dst[:2*len(src)]
@@ -20,7 +25,12 @@ func quantizeF16(dst []byte, src []float32) {
 	}
 }
 
-func dequantizeF16(dst []float32, src []byte) { F16ToF32(dst, src) }
+func dequantizeF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
+	for i := range dst {
+		dst[i] = loadF16(src[2*i:])
+	}
+}
 
 func quantizeBF16(dst []byte, src []float32) {
 	dst = dst[:2*len(src)]
@@ -29,4 +39,9 @@ func quantizeBF16(dst []byte, src []float32) {
 	}
 }
 
-func dequantizeBF16(dst []float32, src []byte) { BF16ToF32(dst, src) }
+func dequantizeBF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
+	for i := range dst {
+		dst[i] = fromBF16(binary.LittleEndian.Uint16(src[2*i:]))
+	}
+}

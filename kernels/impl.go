@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
@@ -15,9 +16,10 @@ const Env = "NEXUS_QUANT_KERNELS"
 type Impl struct {
 	name   string
 	codecs [len(reference)]codec
+	finite func([]float32) int // of how many leading values it is sure that they are finite
 }
 
-var generic = &Impl{"generic", reference}
+var generic = &Impl{"generic", reference, func([]float32) int { return 0 }}
 
 // impls are those that this CPU can run, the fastest last.
 var impls = append([]*Impl{generic}, accelerated()...)
@@ -47,7 +49,7 @@ func choose(name string) (*Impl, error) {
 
 // faster is the reference with other functions for the types in rows, where a row has one.
 func faster(name string, rows []codec) *Impl {
-	im := &Impl{name, reference}
+	im := &Impl{name, reference, generic.finite}
 	for _, row := range rows {
 		c := im.find(row.typ)
 		if row.quantize != nil {
@@ -61,6 +63,15 @@ func faster(name string, rows []codec) *Impl {
 		}
 	}
 	return im
+}
+
+// convert is dequantize for callers that can't be told of a wrong Env: they get the reference.
+func convert(t gguf.Type, dst []float32, src []byte) {
+	im := active
+	if im == nil {
+		im = generic
+	}
+	im.find(t).dequantize(dst, src)
 }
 
 func (im *Impl) find(t gguf.Type) *codec {
@@ -101,6 +112,17 @@ func (im *Impl) Quantize(t gguf.Type, dst []byte, src []float32, cols int, weigh
 	}
 	c.quantizeWeighted(dst, src, weights)
 	return nil
+}
+
+// Finite is the function of that name, in this implementation.
+func (im *Impl) Finite(src []float32) int {
+	n := im.finite(src)
+	for i, f := range src[n:] {
+		if math.Float32bits(f)&expF32 == expF32 {
+			return n + i
+		}
+	}
+	return -1
 }
 
 // Dequantize is the function of that name, in this implementation.

@@ -1,0 +1,90 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import "unsafe"
+
+// blockKernel makes blocks of 32 values and returns how many it made: it stops before one that is out of the ordinary.
+type blockKernel func(dst *byte, src *float32, blocks int) int
+
+// stream makes blocks with a kernel, and those that it leaves with the reference.
+func stream(dst []byte, src []float32, size int, kernel blockKernel, reference func([]byte, []float32)) {
+	for len(src) >= 32 {
+		n := kernel(&dst[0], &src[0], len(src)/32)
+		src, dst = src[32*n:], dst[size*n:]
+		if len(src) >= 32 {
+			reference(dst[:size], src[:32])
+			src, dst = src[32:], dst[size:]
+		}
+	}
+}
+
+func quantizeQ4_0AVX2(dst []byte, src []float32) {
+	stream(dst, src, q4_0Size, q4_0Blocks, quantizeQ4_0)
+}
+func quantizeQ4_1AVX2(dst []byte, src []float32) {
+	stream(dst, src, q4_1Size, q4_1Blocks, quantizeQ4_1)
+}
+func quantizeQ5_0AVX2(dst []byte, src []float32) {
+	stream(dst, src, q5_0Size, q5_0Blocks, quantizeQ5_0)
+}
+func quantizeQ5_1AVX2(dst []byte, src []float32) {
+	stream(dst, src, q5_1Size, q5_1Blocks, quantizeQ5_1)
+}
+func quantizeQ8_0AVX2(dst []byte, src []float32) {
+	stream(dst, src, q8_0Size, q8_0Blocks, quantizeQ8_0)
+}
+
+// The CPU is little-endian: single precision is stored as it stands.
+
+func quantizeF32AVX2(dst []byte, src []float32) { copy(dst, bytesOf(src)) }
+
+func dequantizeF32AVX2(dst []float32, src []byte) { copy(bytesOf(dst), src) }
+
+func bytesOf(f []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f))
+}
+
+func quantizeF16AVX2(dst []byte, src []float32) {
+	for len(src) >= 8 {
+		n := narrowF16(&dst[0], &src[0], len(src)&^7)
+		src, dst = src[n:], dst[2*n:]
+		if n = min(8, len(src)); n > 0 { // NaN, or the rest
+			quantizeF16(dst[:2*n], src[:n])
+			src, dst = src[n:], dst[2*n:]
+		}
+	}
+	quantizeF16(dst, src)
+}
+
+func quantizeBF16AVX2(dst []byte, src []float32) {
+	n := len(src) &^ 7
+	if n > 0 {
+		narrowBF16(&dst[0], &src[0], n)
+	}
+	quantizeBF16(dst[2*n:], src[n:])
+}
+
+func dequantizeF16AVX2(dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	if n > 0 {
+		widenF16(&dst[0], &src[0], n)
+	}
+	dequantizeF16(dst[n:], src[2*n:])
+}
+
+func dequantizeBF16AVX2(dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	if n > 0 {
+		widenBF16(&dst[0], &src[0], n)
+	}
+	dequantizeBF16(dst[n:], src[2*n:])
+}
+
+// finiteAVX2 returns the number of leading values that it found finite.
+func finiteAVX2(src []float32) int {
+	if n := len(src) &^ 31; n > 0 {
+		return finiteBlocks(&src[0], n)
+	}
+	return 0
+}
