@@ -111,11 +111,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	meta := &m.model.Metadata
 	meta.Set("general.architecture", f.name)
 	meta.Set("general.type", "model")
-	var nameOrPath *string
-	if s, ok := cfg.doc["_name_or_path"].(string); ok {
-		nameOrPath = &s
-	}
-	if err := general(meta, c, nameOrPath, o, m.parameters()); err != nil {
+	if err := m.general(c, o); err != nil {
 		return nil, err
 	}
 	if err := m.params(); err != nil {

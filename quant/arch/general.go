@@ -30,10 +30,18 @@ type origin map[string]string
 var originKeys = []string{"name", "author", "version", "organization", "description", "url", "doi", "uuid", "repo_url"}
 
 // general writes the general.* keys that tell where the model comes from and how its makers would sample
-// from it (Metadata.load and set_gguf_meta_model in gguf-py/gguf/metadata.py). parameters is the number of
-// values in all tensors.
-func general(m *gguf.Metadata, c *hf.Checkpoint, configName *string, o Options, parameters int64) error {
-	card, err := readModelCard(c.ReadFile)
+// from it (Metadata.load and set_gguf_meta_model in gguf-py/gguf/metadata.py). The tensors must be known
+// already: their number of values helps to read names.
+func (m *mapping) general(c *hf.Checkpoint, o Options) error {
+	var nameOrPath *string
+	if s, ok := m.config.doc["_name_or_path"].(string); ok {
+		nameOrPath = &s
+	}
+	return generalFrom(&m.model.Metadata, c, m.read, nameOrPath, o, m.parameters())
+}
+
+func generalFrom(m *gguf.Metadata, c *hf.Checkpoint, read func(string) ([]byte, error), configName *string, o Options, parameters int64) error {
+	card, err := readModelCard(read)
 	if err != nil {
 		return err
 	}
@@ -57,7 +65,7 @@ func general(m *gguf.Metadata, c *hf.Checkpoint, configName *string, o Options, 
 		label := roundedCount(float64(parameters))
 		a.sizeLabel = &label
 	}
-	if err := sampling(m, c.ReadFile); err != nil {
+	if err := sampling(m, read); err != nil {
 		return err
 	}
 	a.write(m)

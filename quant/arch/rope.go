@@ -123,7 +123,7 @@ func (m *mapping) ropeFactors() []Tensor {
 		case wave > longest:
 			out[i] = float32(factor)
 		default:
-			ratio := float32(1/wave) * float32(old)
+			ratio := float32(float32(1/wave) * float32(old)) // rounded before the subtraction: no fused multiply-add
 			smooth := (ratio - float32(low)) / float32(high-low)
 			mixed := float32((1-smooth)/float32(factor)) + smooth
 			out[i] = 1 / mixed

@@ -11,10 +11,10 @@ import (
 // quantization says how quantization_config of config.json stores the weights. Only FP8 is taken, since it
 // loses little; what was squeezed further should be converted from the original.
 type quantization struct {
-	scaled bool     // FP8 weights have scales beside them
-	suffix string   // that a scale's name has after the weight's
-	block  [2]int64 // rows and columns that share a scale; 0 for rows or whole tensors
-	unused []string // endings of tensors that only matter at run time
+	scaled   bool     // FP8 weights have scales beside them
+	suffixes []string // that a scale's name has after the weight's
+	block    [2]int64 // rows and columns that share a scale; 0 for rows or whole tensors
+	unused   []string // endings of tensors that only matter at run time
 }
 
 // QuantizedError is returned for a checkpoint whose weights are quantized in a way that can't be undone well.
@@ -38,11 +38,14 @@ func readQuantization(c *config) (quantization, error) {
 	method := q.text("quant_method")
 	switch method {
 	case "fp8":
-		out := quantization{scaled: true, suffix: "_scale_inv", unused: []string{".activation_scale", "_activation_scale", ".input_scale", ".k_scale", ".v_scale"}}
-		out.block = blockOf(q, "weight_block_size")
-		return out, *c.err
+		return quantization{
+			scaled:   true,
+			suffixes: []string{"_scale_inv", "_scale"}, // DeepSeek's name, and vLLM's
+			block:    blockOf(q, "weight_block_size"),
+			unused:   []string{".activation_scale", "_activation_scale", ".input_scale", ".k_scale", ".v_scale"},
+		}, *c.err
 	case "fbgemm_fp8":
-		return quantization{scaled: true, suffix: "_scale", unused: []string{".input_scale_ub"}}, *c.err
+		return quantization{scaled: true, suffixes: []string{"_scale"}, unused: []string{".input_scale_ub"}}, *c.err
 	case "compressed-tensors":
 		return compressedTensors(q)
 	case "":
@@ -57,7 +60,7 @@ func readQuantization(c *config) (quantization, error) {
 // compressedTensors reads the settings of the format that vLLM's compressor writes.
 func compressedTensors(q *config) (quantization, error) {
 	format := q.text("format")
-	out := quantization{scaled: true, suffix: "_scale", unused: []string{".input_scale", ".k_scale", ".v_scale"}}
+	out := quantization{scaled: true, suffixes: []string{"_scale"}, unused: []string{".input_scale", ".k_scale", ".v_scale"}}
 	groups := q.object("config_groups")
 	if *q.err != nil {
 		return out, *q.err
@@ -106,11 +109,10 @@ func (m *mapping) separateScales(all []*safetensors.Tensor) (weights []*safetens
 	}
 	scales = map[string]*safetensors.Tensor{}
 	for _, t := range all {
-		weight, isScale := strings.CutSuffix(t.Name, m.quant.suffix)
-		switch {
-		case !m.quant.scaled:
-			weights = append(weights, t)
-		case isScale && strings.HasSuffix(weight, ".weight"):
+		switch weight, isScale := m.quant.weightOf(t.Name); {
+		case isScale && scales[weight] != nil:
+			return nil, nil, fmt.Errorf("tensors %q and %q both scale %q", scales[weight].Name, t.Name, weight)
+		case isScale:
 			scales[weight] = t
 		case hasAnySuffix(t.Name, m.quant.unused):
 			m.model.Dropped = append(m.model.Dropped, t.Name)
@@ -119,6 +121,16 @@ func (m *mapping) separateScales(all []*safetensors.Tensor) (weights []*safetens
 		}
 	}
 	return weights, scales, nil
+}
+
+// weightOf is the name of the weight that a tensor scales, and false for any other tensor.
+func (q quantization) weightOf(name string) (weight string, ok bool) {
+	for _, suffix := range q.suffixes {
+		if weight, ok := strings.CutSuffix(name, suffix); ok && strings.HasSuffix(weight, ".weight") {
+			return weight, true
+		}
+	}
+	return "", false
 }
 
 func hasAnySuffix(s string, suffixes []string) bool {

@@ -33,7 +33,7 @@ func (w weights) tensors() []Tensor {
 	add := func(name string, scale float64, shape ...int64) {
 		out = append(out, random(name, w.dtype, scale, shape...))
 	}
-	add("model.embed_tokens.weight", 0.5, Vocab, Hidden)
+	add("model.embed_tokens.weight", 0.05, Vocab, Hidden)
 	add("model.norm.weight", 1, Hidden)
 	if w.head {
 		add("lm_head.weight", 0.05, Vocab, Hidden)
@@ -93,7 +93,7 @@ func random(name, dtype string, scale float64, shape ...int64) Tensor {
 		n *= d
 	}
 	r := source(name)
-	t := Tensor{Name: name, DType: dtype, Shape: shape}
+	t := Tensor{Name: name, DType: dtype, Shape: shape, Data: make([]byte, 0, 4*n)}
 	for range n {
 		v := scale * r.NormFloat64()
 		if scale == 1 {
