@@ -22,7 +22,7 @@ func accelerated() []*Impl {
 		{typ: gguf.Q5_1, quantize: quantizeQ5_1AVX2, quantizeWeighted: quantizeQ5_1WeightedAVX2},
 		{typ: gguf.Q8_0, quantize: quantizeQ8_0AVX2},
 		{typ: gguf.Q2K, quantize: quantizeQ2KAVX2, quantizeWeighted: quantizeQ2KWeightedAVX2},
-		{typ: gguf.Q3K, quantizeWeighted: quantizeQ3KWeightedAVX2},
+		{typ: gguf.Q3K, quantize: quantizeQ3KAVX2, quantizeWeighted: quantizeQ3KWeightedAVX2},
 		{typ: gguf.Q4K, quantize: quantizeQ4KAVX2, quantizeWeighted: quantizeQ4KWeightedAVX2},
 		{typ: gguf.Q5K, quantize: quantizeQ5KAVX2, quantizeWeighted: quantizeQ5KWeightedAVX2},
 		{typ: gguf.Q6K, quantize: quantizeQ6KAVX2, quantizeWeighted: quantizeQ6KWeightedAVX2},
@@ -81,6 +81,12 @@ func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32
 
 //go:noescape
 func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+// refine16 is refinedScale with nmax 4 for 16 groups of 16 values. The result has a bit for each group that only the
+// reference can do.
+//
+//go:noescape
+func refine16(lanes *refineLanes) uint32
 
 // absoluteLanes fills n vectors of weights, n a multiple of 4, with |x|.
 //

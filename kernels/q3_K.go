@@ -24,20 +24,28 @@ func quantizeQ3K(dst []byte, src []float32) {
 	var s q3KBlock
 	for ; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
 		for j := range 16 {
-			s.scales[j] = refinedScale(4, src[16*j:16*j+16], s.levels[16*j:16*j+16])
+			s.fitPlainGroup(src, j)
 		}
-		var d float32
-		clear(s.scaleQ[:])
-		top := largest(s.scales[:])
-		if top != 0 {
-			iscale := -32 / top
-			for j, v := range s.scales {
-				s.scaleQ[j] = uint8(max(-32, min(31, int8(nearestInt(iscale*v)))) + 32)
-			}
-			d = 1 / iscale
-		}
-		s.finish(dst[:q3KSize], src[:256], d)
+		s.finish(dst[:q3KSize], src[:256], s.superScalePlain())
 	}
+}
+
+func (s *q3KBlock) fitPlainGroup(x []float32, j int) {
+	s.scales[j] = refinedScale(4, x[16*j:16*j+16], s.levels[16*j:16*j+16])
+}
+
+// superScalePlain gives the scale of greatest magnitude the level -32 and returns the scale of scales.
+func (s *q3KBlock) superScalePlain() float32 {
+	top := largest(s.scales[:])
+	if top == 0 {
+		clear(s.scaleQ[:])
+		return 0
+	}
+	iscale := -32 / top
+	for j, v := range s.scales {
+		s.scaleQ[j] = uint8(max(-32, min(31, int8(nearestInt(iscale*v)))) + 32)
+	}
+	return 1 / iscale
 }
 
 // quantizeQ3KWeighted follows quantize_row_q3_K_impl.

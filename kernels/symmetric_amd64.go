@@ -127,3 +127,34 @@ func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
 		s.pack(block)
 	}
 }
+
+// refineLanes is the workspace of refine16: two sets of 8 groups. The assembly knows the fields' places.
+type refineLanes struct {
+	x, w, wx, level [2][16][8]float32
+	scale           [2][8]float32
+}
+
+func quantizeQ3KAVX2(dst []byte, src []float32) {
+	var l refineLanes
+	var s q3KBlock
+	var zero [16]float32
+	for ; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
+		x, block := src[:256], dst[:q3KSize]
+		transpose16(&l.x[0][0][0], &x[0])
+		transpose16(&l.x[1][0][0], &x[128])
+		bad := refine16(&l)
+		copy(s.scales[:8], l.scale[0][:])
+		copy(s.scales[8:], l.scale[1][:])
+		for m := uint16(bad); m != 0; m &= m - 1 {
+			s.fitPlainGroup(x, bits.TrailingZeros16(m))
+		}
+		d := s.storeScales(block, s.superScalePlain())
+		requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
+		for j, v := range d {
+			if v == 0 {
+				s.fitPlainGroup(x, j)
+			}
+		}
+		s.pack(block)
+	}
+}

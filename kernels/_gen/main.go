@@ -16,6 +16,7 @@ func main() {
 	ConstraintExpr("amd64,!purego")
 	transpose("transpose32", 32)
 	transpose("transpose16", 16)
+	transpose("transpose8", 8)
 	sumSquares()
 	magnitudes()
 	importance()
@@ -29,6 +30,9 @@ func main() {
 	requantize("requantize32", 32)
 	requantize("requantize16", 16)
 	levels()
+	refine()
+	superScale("superScale8", 8)
+	superScale("superScale16", 16)
 	q8_0()
 	symmetricBlocks("q4_0Blocks", false, 0xc1000000, 0x41080000, 15) // -8, 8.5
 	symmetricBlocks("q5_0Blocks", true, 0xc1800000, 0x41840000, 31)  // -16, 16.5
