@@ -6,15 +6,14 @@ import "math/bits"
 
 // affineLanes is the workspace of affine32 and its kin: two sets of 8 groups. The assembly knows the fields' places.
 type affineLanes struct {
-	x, w, level  [2][32][8]float32
-	scale, min   [2][8]float32 // the result: scale and, as the reference has it, -min
-	wonScale     [2][8]float32 // the inverse scale and the min that led to the best levels
-	wonMin       [2][8]float32
-	hi, first    [2][8]float32
-	sumW, sumX   [2][8]float32
-	best, bad    [2][8]float32
-	tried        [2][8]float32
-	groupWeights [2][8]float32 // sums of the weights, for the search of the scale of scales
+	x, w, level [2][32][8]float32
+	scale, min  [2][8]float32 // the result: scale and, as the reference has it, -min
+	wonScale    [2][8]float32 // the inverse scale and the min that led to the best levels
+	wonMin      [2][8]float32
+	hi, first   [2][8]float32
+	sumW, sumX  [2][8]float32
+	best, bad   [2][8]float32
+	tried       [2][8]float32
 }
 
 // numerators are those of the inverse scales that a grid tries.
@@ -105,41 +104,60 @@ func (k *affineKind) quantize(dst []byte, src []float32) {
 	}
 }
 
+// affineBatch is what up to 8 super-blocks need between the search of their groups and that of the scale of scales.
+type affineBatch struct {
+	sums                       [8]float32 // of squares
+	weights                    [8][]float32
+	scales, mins, groupWeights [8][8]float32
+}
+
 func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
 	var l affineLanes
 	var b affineBlock
-	var sums [8]float32
+	var batch affineBatch
+	var scales, mins superLanes
 	at := 0 // of the next super-block's weights
-	for i := 0; len(src) >= 256; {
-		if i&7 == 0 {
-			sumSquaresBlocks(&sums, src)
-		}
-		n := min(2, len(src)/256)
-		var sigma2 [2]float32
-		var w [2][]float32
-		for s := range n {
-			sigma2[s] = float32(2 * sums[(i+s)&7] / 256)
-			w[s] = weights[at : at+256]
-			at = (at + 256) % len(weights)
-			transpose32(&l.x[s][0][0], &src[256*s])
-			transpose32(&l.w[s][0][0], &w[s][0])
-			importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &l.groupWeights[s][0], 32, sigma2[s])
-		}
-		bad := affine32(&l, &k.weighted[0], int(weightedGrid.last)+1, float32(k.nmax))
-		for s := range n {
-			x, block := src[:256], dst[:k.size]
-			b.scales, b.mins, b.groupWeights = l.scale[s], l.min[s], l.groupWeights[s]
-			for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
-				b.fitWeightedGroup(k.nmax, x, w[s], sigma2[s], bits.TrailingZeros8(m))
+	for len(src) >= 256 {
+		blocks := min(8, len(src)/256)
+		sumSquaresBlocks(&batch.sums, src)
+		for i := 0; i < blocks; i += 2 {
+			n := min(2, blocks-i)
+			for s := range n {
+				batch.weights[i+s] = weights[at : at+256]
+				at = (at + 256) % len(weights)
+				batch.sums[i+s] = float32(2 * batch.sums[i+s] / 256)
+				transpose32(&l.x[s][0][0], &src[256*(i+s)])
+				transpose32(&l.w[s][0][0], &batch.weights[i+s][0])
+				importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &batch.groupWeights[i+s][0], 32, batch.sums[i+s])
 			}
-			b.storeScalesWeighted(block, k.topLevel)
+			bad := affine32(&l, &k.weighted[0], int(weightedGrid.last)+1, float32(k.nmax))
+			for s := range n {
+				batch.scales[i+s], batch.mins[i+s] = l.scale[s], l.min[s]
+				for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
+					j := bits.TrailingZeros8(m)
+					b.fitWeightedGroup(k.nmax, src[256*(i+s):], batch.weights[i+s], batch.sums[i+s], j)
+					batch.scales[i+s][j], batch.mins[i+s][j] = b.scales[j], b.mins[j]
+				}
+			}
+		}
+		transpose8(&scales.w[0][0], &batch.groupWeights[0][0])
+		mins.w = scales.w
+		bad := scales.fit8(&batch.scales, &superNums63) | mins.fit8(&batch.mins, &superNums63)
+		for i := range blocks {
+			x, block := src[:256], dst[:k.size]
+			if bad>>i&1 != 0 {
+				b.scales, b.mins, b.groupWeights = batch.scales[i], batch.mins[i], batch.groupWeights[i]
+				b.storeScalesWeighted(block, k.topLevel)
+			} else {
+				d, m := scales.take(i, b.scaleQ[:]), mins.take(i, b.minQ[:])
+				b.storeScales(block, d, m)
+			}
 			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
-				b.fitWeightedGroup(k.nmax, x, w[s], sigma2[s], bits.TrailingZeros8(m))
+				b.fitWeightedGroup(k.nmax, x, batch.weights[i], batch.sums[i], bits.TrailingZeros8(m))
 			}
 			k.pack(block, &b.levels)
 			src, dst = src[256:], dst[k.size:]
 		}
-		i += n
 	}
 }
 

@@ -54,9 +54,7 @@ func (s *affineBlock) storeScalesPlain(block []byte) {
 		s.scaleQ[j] = min(63, uint8(nearestInt(invScale*s.scales[j])))
 		s.minQ[j] = min(63, uint8(nearestInt(invMin*s.mins[j])))
 	}
-	packScales(block[4:16], &s.scaleQ, &s.minQ)
-	storeF16(block, topScale/63)
-	storeF16(block[2:], topMin/63)
+	s.storeScales(block, topScale/63, topMin/63)
 }
 
 // storeScalesWeighted writes the first 16 bytes of a block with a search for the best scale of scales and of mins.
@@ -67,9 +65,14 @@ func (s *affineBlock) storeScalesWeighted(block []byte, top uint8) {
 	for j := range 8 {
 		s.scaleQ[j], s.minQ[j] = min(top, s.scaleQ[j]), min(top, s.minQ[j])
 	}
-	packScales(block[4:16], &s.scaleQ, &s.minQ)
+	s.storeScales(block, d, m)
+}
+
+// storeScales writes the first 16 bytes of a block.
+func (s *affineBlock) storeScales(block []byte, d, m float32) {
 	storeF16(block, d)
 	storeF16(block[2:], m)
+	packScales(block[4:16], &s.scaleQ, &s.minQ)
 }
 
 // requantize rounds x anew to the scales that the block now holds. A group whose scale came out as 0 keeps the levels

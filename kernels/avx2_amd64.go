@@ -46,6 +46,11 @@ func transpose32(dst, src *float32)
 //go:noescape
 func transpose16(dst, src *float32)
 
+// transpose8 is an 8x8 transposition.
+//
+//go:noescape
+func transpose8(dst, src *float32)
+
 // sumSquares8 is sumSquares of 8 rows of n values, n a multiple of 8, whose starts lie stride bytes apart.
 //
 //go:noescape
@@ -81,6 +86,15 @@ func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32
 
 //go:noescape
 func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+// superScale8 is superScale for 8 super-blocks of 8 groups, superScale16 for such of 16. The result has a bit for each
+// super-block that only the reference can do. See superLanes.
+//
+//go:noescape
+func superScale8(lanes *superLanes, nums *float32, nmax float32) uint32
+
+//go:noescape
+func superScale16(lanes *superLanes, nums *float32, nmax float32) uint32
 
 // refine16 is refinedScale with nmax 4 for 16 groups of 16 values. The result has a bit for each group that only the
 // reference can do.

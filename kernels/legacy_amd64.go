@@ -111,10 +111,11 @@ func (k *legacyKind) symmetric(l *symmetricLanes, dst []byte, src, w []float32, 
 
 // affine makes the 8 or 16 blocks of src.
 func (k *legacyKind) affine(l *affineLanes, dst []byte, src, w []float32, sigma2 float32) {
+	var sums [8]float32
 	for s := range len(src) / 256 {
 		transpose32(&l.x[s][0][0], &src[256*s])
 		transpose32(&l.w[s][0][0], &w[256*s])
-		importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &l.groupWeights[s][0], 32, sigma2)
+		importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &sums[0], 32, sigma2)
 	}
 	bad := affine32(l, &k.grid[0], int(weightedGrid.last)+1, float32(k.nmax))
 	var levels [256]uint8

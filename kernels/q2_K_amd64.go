@@ -42,30 +42,48 @@ func quantizeQ2KWeightedAVX2(dst []byte, src, weights []float32) {
 	}
 	var l affineLanes
 	var s q2KBlock
+	var batch [8]struct {
+		weights []float32
+		sigma2  float32
+	}
 	var sums [8]float32
-	for i, at := 0, 0; len(src) >= 256; i, src, dst = i+1, src[256:], dst[q2KSize:] {
-		if i&7 == 0 {
-			sumSquaresBlocks(&sums, src)
+	var scaleRows, minRows, weightRows [8][16]float32
+	var scales, mins superLanes
+	for at := 0; len(src) >= 256; {
+		blocks := min(8, len(src)/256)
+		sumSquaresBlocks(&sums, src)
+		for i := range blocks {
+			x, w, sigma2 := src[256*i:][:256], weights[at:][:256], float32(sums[i]/256)
+			at = (at + 256) % len(weights)
+			batch[i].weights, batch[i].sigma2 = w, sigma2
+			l.load16(x)
+			for h := range 2 {
+				transpose16(&l.w[h][0][0], &w[128*h])
+				importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &weightRows[i][8*h], 16, sigma2)
+			}
+			bad := affine16(&l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
+			s.take(&l)
+			for m := uint16(bad); m != 0; m &= m - 1 {
+				s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
+			}
+			scaleRows[i], minRows[i] = s.scales, s.mins
 		}
-		sigma2 := float32(sums[i&7] / 256)
-		x, w, block := src[:256], weights[at:][:256], dst[:q2KSize]
-		at = (at + 256) % len(weights)
-		l.load16(x)
-		for h := range 2 {
-			transpose16(&l.w[h][0][0], &w[128*h])
-			importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &s.groupWeights[8*h], 16, sigma2)
+		transpose16(&scales.w[0][0], &weightRows[0][0])
+		mins.w = scales.w
+		bad := scales.fit16(&scaleRows, &superNums15) | mins.fit16(&minRows, &superNums15)
+		for i := range blocks {
+			x, block := src[:256], dst[:q2KSize]
+			d, low := scales.take(i, s.scaleQ[:]), mins.take(i, s.minQ[:])
+			if bad>>i&1 != 0 {
+				d = superScale(15, scaleRows[i][:], weightRows[i][:], s.scaleQ[:])
+				low = superScale(15, minRows[i][:], weightRows[i][:], s.minQ[:])
+			}
+			for m := s.requantizeAVX2(block, x, d, low); m != 0; m &= m - 1 {
+				s.fitWeightedGroup(x, batch[i].weights, batch[i].sigma2, bits.TrailingZeros16(m))
+			}
+			packPairs(block[16:80], &s.levels)
+			src, dst = src[256:], dst[q2KSize:]
 		}
-		bad := affine16(&l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
-		s.take(&l)
-		for m := uint16(bad); m != 0; m &= m - 1 {
-			s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
-		}
-		d := superScale(15, s.scales[:], s.groupWeights[:], s.scaleQ[:])
-		low := superScale(15, s.mins[:], s.groupWeights[:], s.minQ[:])
-		for m := s.requantizeAVX2(block, x, d, low); m != 0; m &= m - 1 {
-			s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
-		}
-		packPairs(block[16:80], &s.levels)
 	}
 }
 

@@ -95,36 +95,63 @@ func (l *symmetricLanes) searchQ6K(block []byte, x, w []float32, levels *[256]ui
 }
 
 func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
-	var l symmetricLanes
+	var l, super symmetricLanes
 	var s q3KBlock
-	var sums [8]float32
-	for i, at := 0, 0; len(src) >= 256; i, src, dst = i+1, src[256:], dst[q3KSize:] {
-		if i&7 == 0 {
-			sumSquaresBlocks(&sums, src)
-		}
-		sigma2 := float32(2 * sums[i&7] / 256)
-		x, w, block := src[:256], weights[at:][:256], dst[:q3KSize]
-		at = (at + 256) % len(weights)
-		l.load16(x)
-		for h := range 2 {
-			transpose16(&l.w[h][0][0], &w[128*h])
-			importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &s.groupWeights[8*h], 16, sigma2)
-		}
-		bad := symmetric16(&l, &symmetricNums4[0], symmetricPairs, -4, 3)
-		copy(s.scales[:8], l.scale[0][:])
-		copy(s.scales[8:], l.scale[1][:])
-		for m := uint16(bad); m != 0; m &= m - 1 {
-			s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
-		}
-		d := s.storeScales(block, symmetricScale(32, s.scales[:], s.groupWeights[:], s.scaleQ[:]))
-		var zero [16]float32
-		requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
-		for j, v := range d {
-			if v == 0 {
-				s.fitWeightedGroup(x, w, sigma2, j)
+	var sums [16]float32
+	var scales, groupWeights [16][16]float32
+	var rowWeights [16][]float32
+	for at := 0; len(src) >= 256; {
+		blocks := min(16, len(src)/256)
+		for i := range blocks {
+			if i&7 == 0 {
+				sumSquaresBlocks((*[8]float32)(sums[i:]), src[256*i:])
+			}
+			sums[i] = float32(2 * sums[i] / 256)
+			x, w := src[256*i:][:256], weights[at:][:256]
+			at = (at + 256) % len(weights)
+			rowWeights[i] = w
+			l.load16(x)
+			for h := range 2 {
+				transpose16(&l.w[h][0][0], &w[128*h])
+				importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &groupWeights[i][8*h], 16, sums[i])
+			}
+			bad := symmetric16(&l, &symmetricNums4[0], symmetricPairs, -4, 3)
+			copy(scales[i][:8], l.scale[0][:])
+			copy(scales[i][8:], l.scale[1][:])
+			for m := uint16(bad); m != 0; m &= m - 1 {
+				j := bits.TrailingZeros16(m)
+				s.fitWeightedGroup(x, w, sums[i], j)
+				scales[i][j] = s.scales[j]
 			}
 		}
-		s.pack(block)
+		// The scales of 16 super-blocks are 16 groups of 16 values, to be packed in the same way.
+		for h := range 2 {
+			transpose16(&super.x[h][0][0], &scales[8*h][0])
+			transpose16(&super.w[h][0][0], &groupWeights[8*h][0])
+		}
+		odd := symmetric16(&super, &symmetricNums32[0], symmetricPairs, -32, 31)
+		for i := range blocks {
+			x, block := src[:256], dst[:q3KSize]
+			scale := super.scale[i/8][i%8]
+			switch bad, flat := odd>>i&1 != 0, odd>>(16+i)&1 != 0; {
+			case bad:
+				scale = symmetricScale(32, scales[i][:], groupWeights[i][:], s.scaleQ[:])
+			case flat:
+				clear(s.scaleQ[:])
+			default:
+				symmetricLevels(32, super.wonScale[i/8][i%8], scales[i][:], s.scaleQ[:])
+			}
+			d := s.storeScales(block, scale)
+			var zero [16]float32
+			requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
+			for j, v := range d {
+				if v == 0 {
+					s.fitWeightedGroup(x, rowWeights[i], sums[i], j)
+				}
+			}
+			s.pack(block)
+			src, dst = src[256:], dst[q3KSize:]
+		}
 	}
 }
 
