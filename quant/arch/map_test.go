@@ -88,6 +88,7 @@ func TestMapNamesWhatIsWrong(t *testing.T) {
 		{"layers negative", archtest.Qwen2, set("num_hidden_layers", -1), "num_hidden_layers: -1, want an integer from 1"},
 		{"key heads do not divide", archtest.Qwen2, set("num_key_value_heads", 3), "num_attention_heads 4 is no multiple of num_key_value_heads 3"},
 		{"heads do not divide", archtest.Llama3, func(c *archtest.Checkpoint) { set("num_attention_heads", 3)(c); set("num_key_value_heads", 3)(c) }, "hidden_size 256 is no multiple of num_attention_heads 3"},
+		{"head_dim huge", archtest.Llama3, set("head_dim", 1<<30), "config.json makes it [2147483648]"},
 		{"head_dim odd", archtest.Mistral, set("head_dim", 127), "head_dim 127 is odd"},
 
 		{"tensor unknown", archtest.Llama2, add("model.layers.0.self_attn.extra.weight", "F32", 2), `tensor "model.layers.0.self_attn.extra.weight" (model.safetensors): no rule of the llama architecture knows it`},

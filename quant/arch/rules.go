@@ -58,9 +58,6 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 	if m.dims.layers > int64(len(sources)) {
 		return fmt.Errorf("config.json: num_hidden_layers %d, but the checkpoint has %d tensors", m.dims.layers, len(sources))
 	}
-	if m.family.ropeFactors {
-		m.model.Tensors = m.ropeFactors()
-	}
 	slices.SortStableFunc(sources, func(a, b *safetensors.Tensor) int { return strings.Compare(a.File, b.File) })
 
 	index := m.expected()
@@ -91,7 +88,13 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 	for name, s := range scales {
 		return fmt.Errorf("tensor %q scales %q, which is missing", s.Name, name)
 	}
-	return m.complete(index, found)
+	if err := m.complete(index, found); err != nil {
+		return err
+	}
+	if m.family.ropeFactors { // only now is head_dim known to be that of real tensors
+		m.model.Tensors = append(m.ropeFactors(), m.model.Tensors...)
+	}
+	return *m.config.err
 }
 
 // expected lists the names that the checkpoint can have, with the rule for each.

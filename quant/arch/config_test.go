@@ -1,0 +1,79 @@
+package arch
+
+import (
+	"strings"
+	"testing"
+)
+
+func configOf(text string) (*config, error) {
+	return readConfig(func(name string) ([]byte, error) {
+		if name != "config.json" {
+			return noFiles(name)
+		}
+		return []byte(text), nil
+	})
+}
+
+func TestConfigNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule, text string
+		use        func(*config)
+		want       string
+	}{
+		{"not JSON", `{`, nil, "config.json: unexpected EOF"},
+		{"a list", `[]`, nil, "config.json: json: cannot unmarshal"},
+		{"null", `null`, nil, "config.json: want a JSON object, got null"},
+		{"a number that is text", `{"a":"1"}`, func(c *config) { c.count("a") }, "config.json: a: want a number"},
+		{"a number without end", `{"a":1e999}`, func(c *config) { c.float("a") }, "config.json: a: 1e999, want a number"},
+		{"a count beyond 31 bits", `{"a":2147483648}`, func(c *config) { c.count("a") }, "config.json: a: 2147483648, want an integer from 1"},
+		{"text that is a number", `{"a":1}`, func(c *config) { c.text("a") }, "config.json: a: want a string"},
+		{"a flag that is a number", `{"a":1}`, func(c *config) { c.flag("a") }, "config.json: a: want true or false"},
+		{"a key within an object", `{"a":{"b":"x"}}`, func(c *config) { c.object("a").number("b") }, "config.json: a.b: want a number"},
+		{"the first error stays", `{"a":1}`, func(c *config) { c.text("a"); c.float("b") }, "config.json: a: want a string"},
+	} {
+		c, err := configOf(tc.text)
+		if err == nil && tc.use != nil {
+			tc.use(c)
+			err = *c.err
+		}
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %s", tc.rule, err, tc.want)
+		}
+	}
+	if _, err := readConfig(noFiles); err == nil || !strings.Contains(err.Error(), "config.json is missing") {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(`{"architectures":["LlamaForCausalLM"],"num_hidden_layers":1,"hidden_size":64,"intermediate_size":64,"num_attention_heads":4,
+		"vocab_size":8,"max_position_embeddings":8,"rms_norm_eps":1e-5,"rope_scaling":{"rope_type":"llama3","factor":8}}`))
+	f.Add([]byte(`{"rope_parameters":{"full_attention":{"rope_type":"yarn","factor":2}},"quantization_config":{"quant_method":"fp8","weight_block_size":[1,2]}}`))
+	f.Add([]byte(`{"quantization_config":{"quant_method":"compressed-tensors","format":"float-quantized","config_groups":{"g":{"weights":{"type":"float","num_bits":8,"strategy":"block"}}}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, fam := range all {
+			c, err := configOf(string(data))
+			if err != nil {
+				return
+			}
+			if _, err := c.class(); err != nil && err.Error() == "" {
+				t.Error("an error without words")
+			}
+			m := &mapping{family: fam, config: c, read: noFiles, model: &Model{}}
+			m.readDims()
+			m.rope = readRope(c)
+			if *c.err == nil {
+				if _, err := readQuantization(c); err == nil && *c.err != nil {
+					t.Errorf("an error was lost: %v", *c.err)
+				}
+			}
+			if *c.err == nil && m.dims.headDim < 1<<16 {
+				m.ropeFactors()
+				if err := m.params(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}
