@@ -2,167 +2,174 @@ package hf
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// modelCache is one model's folder in the Hugging Face cache, in huggingface_hub's layout:
+// The cache is laid out as huggingface_hub lays it out, so that both share it:
 //
-//	models--org--name/refs/main              the commit, without a newline
-//	models--org--name/blobs/<etag>           contents: sha256 of a large file, git's sha1 of a small one
-//	models--org--name/snapshots/<commit>/... links to ../../blobs/<etag>
-//	.locks/models--org--name/<etag>.lock     held while a blob is written
-type modelCache struct {
-	root     string // the cache's folder
-	repo     string // checked by checkRepo
-	symlinks bool
+//	CACHEDIR.TAG
+//	.locks/models--org--name/<etag>.lock
+//	models--org--name/
+//	    refs/<revision>                  the commit, without a newline
+//	    blobs/<etag>                     a file's content
+//	    snapshots/<commit>/<file>        relative link to ../../blobs/<etag>
+//
+// Beside a blob that is not complete lie our own <etag>.nexus-quant.incomplete and its journal. Elder versions
+// of huggingface_hub go on at the end of a plain <etag>.incomplete, which would spoil a file with holes.
+
+func repoDir(cache, repo string) string {
+	return filepath.Join(cache, "models--"+strings.ReplaceAll(repo, "/", "--"))
 }
 
-func (m modelCache) dir() string { return repoDir(m.root, m.repo) }
-
-// repoDir is a model's folder. A repository id has no "--", so that it can stand for the slash.
-func repoDir(root, repo string) string {
-	return filepath.Join(root, "models--"+strings.ReplaceAll(repo, "/", "--"))
+func (c *Client) snapshotDir(repo, commit string) string {
+	return filepath.Join(repoDir(c.cache, repo), "snapshots", commit)
 }
 
-// blob is where a content lies. etag has only hexadecimal digits, see listing.
-func (m modelCache) blob(etag string) string { return filepath.Join(m.dir(), "blobs", etag) }
-
-func (m modelCache) snapshot(commit string) string {
-	return filepath.Join(m.dir(), "snapshots", commit)
+func (c *Client) blobPath(repo, etag string) string {
+	return filepath.Join(repoDir(c.cache, repo), "blobs", etag)
 }
 
-func (m modelCache) refPath(revision string) string {
-	return filepath.Join(m.dir(), "refs", filepath.FromSlash(revision))
+func (c *Client) lockPath(repo, etag string) string {
+	return filepath.Join(c.cache, ".locks", filepath.Base(repoDir(c.cache, repo)), etag+".lock")
 }
 
-func (m modelCache) lockPath(etag string) string {
-	return filepath.Join(repoDir(filepath.Join(m.root, ".locks"), m.repo), etag+".lock")
-}
-
-// commit says which commit a revision was when it was last seen, or false.
-func (m modelCache) commit(revision string) (string, bool) {
-	if isCommit(revision) {
-		return revision, true
-	}
-	f, err := os.Open(m.refPath(revision))
-	if err != nil {
-		return "", false
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64))
-	commit := strings.TrimSpace(string(data))
-	return commit, err == nil && isCommit(commit)
-}
-
-// open opens the snapshot of a revision if all of its weights are there.
-func (m modelCache) open(revision string) (*Checkpoint, error) {
-	commit, ok := m.commit(revision)
-	if !ok {
-		return nil, fs.ErrNotExist
-	}
-	dir := m.snapshot(commit)
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fs.ErrNotExist
-	}
-	c, err := OpenDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	c.Revision = revision
-	return c, nil
-}
-
-// complete says whether a file of the snapshot is there with the right size.
-func (m modelCache) complete(commit, file string, size int64) bool {
-	info, err := os.Stat(m.file(commit, file))
-	return err == nil && info.Mode().IsRegular() && info.Size() == size
-}
-
-func (m modelCache) file(commit, file string) string {
-	return filepath.Join(m.snapshot(commit), filepath.FromSlash(file))
-}
-
-// cacheTag marks the cache for backup programs: https://bford.info/cachedir/
-const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of Hugging Face models.\n"
-
-// create makes the folders.
-func (m modelCache) create() error {
-	for _, dir := range []string{filepath.Join(m.dir(), "blobs"), filepath.Join(m.dir(), "snapshots"), filepath.Dir(m.lockPath("x"))} {
+// makeCache makes the folders of a model and marks the cache for backup programs.
+func (c *Client) makeCache(repo string) error {
+	for _, dir := range []string{filepath.Join(repoDir(c.cache, repo), "blobs"), filepath.Dir(c.lockPath(repo, "x"))} {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return err
 		}
 	}
-	f, err := os.OpenFile(filepath.Join(m.root, "CACHEDIR.TAG"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(cacheTag)
-	return errors.Join(err, f.Close())
-}
-
-// setRef records what a branch or tag is now.
-func (m modelCache) setRef(revision, commit string) error {
-	if revision == commit {
-		return nil
-	}
-	path := m.refPath(revision)
-	if old, err := os.ReadFile(path); err == nil && string(old) == commit {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	return replace(path, func(temp string) error { return os.WriteFile(temp, []byte(commit), 0o666) })
-}
-
-// link makes the snapshot's file point to the blob. Where the system has no symbolic links the blob itself goes
-// there, as huggingface_hub does it.
-func (m modelCache) link(commit, file, etag string) error {
-	path, blob := m.file(commit, file), m.blob(etag)
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	target, err := filepath.Rel(filepath.Dir(path), blob)
-	if err != nil {
-		return err
-	}
-	if old, err := os.Readlink(path); err == nil && old == target {
-		return nil
-	}
-	return replace(path, func(temp string) error {
-		if m.symlinks && os.Symlink(target, temp) == nil {
-			return nil
-		}
-		return os.Rename(blob, temp)
-	})
-}
-
-// replace lets write make a new file beside path and puts it in path's place in one step.
-func replace(path string, write func(temp string) error) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".nexus-quant-*")
-	if err != nil {
-		return err
-	}
-	name := temp.Name()
-	// only the unused name is wanted: a link can't be made where a file is
-	if err := errors.Join(temp.Close(), os.Remove(name)); err != nil {
-		return err
-	}
-	if err := write(name); err != nil {
-		os.Remove(name)
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := os.Rename(name, path); err != nil {
-		os.Remove(name)
-		return err
+	tag := filepath.Join(c.cache, "CACHEDIR.TAG")
+	if _, err := os.Stat(tag); errors.Is(err, fs.ErrNotExist) {
+		// https://bford.info/cachedir/ states the signature. A cache without the tag works as well.
+		_ = os.WriteFile(tag, []byte("Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of models from the Hugging Face Hub.\n"), 0o666)
 	}
 	return nil
+}
+
+// writeRef notes which commit a revision was when it was last looked up.
+func (c *Client) writeRef(repo, revision, commit string) error {
+	if revision == commit || c.readRef(repo, revision) == commit {
+		return nil
+	}
+	path := filepath.Join(repoDir(c.cache, repo), "refs", filepath.FromSlash(revision))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	// By rename, because others may be reading it.
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".ref-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.WriteString(commit)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// readRef gives the commit that a revision was when it was last looked up, "" if it never was.
+func (c *Client) readRef(repo, revision string) string {
+	if isCommit(revision) {
+		return revision
+	}
+	data, err := os.ReadFile(filepath.Join(repoDir(c.cache, repo), "refs", filepath.FromSlash(revision)))
+	if err != nil || !isCommit(strings.TrimSpace(string(data))) {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// hasFile reports whether a file of a snapshot is in the cache, whole.
+func (c *Client) hasFile(repo, commit string, f *RemoteFile) bool {
+	info, err := os.Stat(filepath.Join(c.snapshotDir(repo, commit), filepath.FromSlash(f.Name)))
+	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
+}
+
+// hasBlob reports whether a content is in the cache, whole.
+func (c *Client) hasBlob(repo string, f *RemoteFile) bool {
+	info, err := os.Stat(c.blobPath(repo, f.etag()))
+	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
+}
+
+// linkFile makes the file of a snapshot point to its blob: by a relative symbolic link, else a hard link, else a copy.
+func (c *Client) linkFile(repo, commit string, f *RemoteFile) error {
+	dir := c.snapshotDir(repo, commit)
+	pointer := filepath.Join(dir, filepath.FromSlash(f.Name))
+	blob := c.blobPath(repo, f.etag())
+	if a, err := os.Stat(pointer); err == nil {
+		if b, err := os.Stat(blob); err == nil && os.SameFile(a, b) {
+			return nil
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(pointer), 0o777); err != nil {
+		return err
+	}
+	if err := os.Remove(pointer); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if c.symlinks {
+		target, err := filepath.Rel(filepath.Dir(pointer), blob)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(target, pointer); err == nil || errors.Is(err, fs.ErrExist) {
+			return nil // another process was faster
+		}
+	}
+	if err := os.Link(blob, pointer); err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return copyFile(pointer, blob)
+}
+
+func copyFile(dst, src string) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp(filepath.Dir(dst), ".copy-*")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	err = errors.Join(err, out.Chmod(0o644), out.Close())
+	if err == nil {
+		err = os.Rename(out.Name(), dst)
+	}
+	if err != nil {
+		os.Remove(out.Name())
+	}
+	return err
+}
+
+// cached finds a model in the cache without asking the Hub. The error says what is missing.
+func (c *Client) cached(repo, revision string) (commit, dir string, err error) {
+	who := "model " + strconv.Quote(repo)
+	commit = c.readRef(repo, revision)
+	if commit == "" {
+		return "", "", &Error{Kind: ErrOffline, Message: who + ": revision " + strconv.Quote(revision) + " is not in the cache " + c.cache}
+	}
+	dir = c.snapshotDir(repo, commit)
+	if _, err := os.Stat(dir); err != nil {
+		return "", "", &Error{Kind: ErrOffline, Message: who + " is not in the cache " + c.cache}
+	}
+	if !folder(dir).has("config.json") {
+		return "", "", &Error{Kind: ErrOffline, Message: who + " is in the cache without its config.json"}
+	}
+	if _, err := findWeights(who, folder(dir)); err != nil {
+		return "", "", &Error{Kind: ErrOffline, Message: "the cache has only a part", Cause: err}
+	}
+	return commit, dir, nil
 }

@@ -13,11 +13,16 @@ type Progress struct {
 
 // OpenRemote opens a model of the Hub without fetching its weights.
 func (c *Client) OpenRemote(ctx context.Context, ref Ref) (*Checkpoint, error) {
-	ref, err := c.check(ref)
+	commit, dir, err := c.cached(ref.Repo, ref.Revision)
 	if err != nil {
 		return nil, err
 	}
-	return c.openCached(ref, errOffline)
+	ck, err := OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	ck.Revision, ck.Commit = ref.Revision, commit
+	return ck, nil
 }
 
 // Needed returns how many bytes Download would fetch, and how many the model has.

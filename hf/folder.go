@@ -127,11 +127,3 @@ func parseSnapshotPath(abs string) (repo, commit string, ok bool) {
 	}
 	return strings.Replace(id, "--", "/", 1), commit, true
 }
-
-// isCommit reports whether s is a full git commit hash.
-func isCommit(s string) bool {
-	if len(s) != 40 {
-		return false
-	}
-	return strings.Trim(s, "0123456789abcdef") == ""
-}
