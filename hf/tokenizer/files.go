@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"strconv"
@@ -89,6 +90,9 @@ func parseObject(data []byte) (object, error) {
 	var o object
 	if err := d.Decode(&o); err != nil {
 		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("there is more after the JSON object")
 	}
 	if o == nil {
 		return nil, errors.New("want a JSON object, got null")

@@ -370,6 +370,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"decoder without content", config(obj{"added_tokens_decoder": obj{"5": obj{}}}), Options{}, `"5": no content`},
 		{"decoder a list", config(obj{"added_tokens_decoder": arr{}}), Options{}, "want an object"},
 		{"config no object", config("[]"), Options{}, "tokenizer_config.json:"},
+		{"config twice", config("{}{}"), Options{}, "tokenizer_config.json: there is more after the JSON object"},
 		{"config null", config("null"), Options{}, "tokenizer_config.json: want a JSON object"},
 
 		{"JSON truncated", map[string]any{"tokenizer.json": `{"model":`}, Options{}, "tokenizer.json: unexpected end"},

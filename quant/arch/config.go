@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"strconv"
@@ -34,19 +35,62 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 	return &config{doc: doc, err: new(error)}, nil
 }
 
-// parseJSONObject reads a JSON object with its numbers kept as they are written. Python writes numbers that
-// JSON has no words for; they are read as null.
+// parseJSONObject reads a JSON object with its numbers kept as they are written. Python also writes NaN and
+// Infinity, which JSON has no words for: they are read as null.
 func parseJSONObject(data []byte) (map[string]any, error) {
+	doc, err := decodeObject(data)
+	if err != nil {
+		if fixed, ok := withoutPythonNumbers(data); ok {
+			return decodeObject(fixed)
+		}
+	}
+	return doc, err
+}
+
+func decodeObject(data []byte) (map[string]any, error) {
 	var doc map[string]any
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&doc); err != nil {
 		return nil, err
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("there is more after the JSON object")
+	}
 	if doc == nil {
 		return nil, errors.New("want a JSON object, got null")
 	}
 	return doc, nil
+}
+
+// withoutPythonNumbers puts null for NaN and Infinity outside of strings, and tells whether there were any.
+func withoutPythonNumbers(data []byte) ([]byte, bool) {
+	var out []byte
+	found, inString := false, false
+	for i := 0; i < len(data); i++ {
+		if data[i] == '"' {
+			inString = !inString
+		}
+		if inString && data[i] == '\\' && i+1 < len(data) {
+			out = append(out, data[i], data[i+1])
+			i++
+			continue
+		}
+		word := ""
+		for _, w := range []string{"NaN", "-Infinity", "Infinity"} {
+			if !inString && bytes.HasPrefix(data[i:], []byte(w)) {
+				word = w
+				break
+			}
+		}
+		if word == "" {
+			out = append(out, data[i])
+			continue
+		}
+		out, found = append(out, "null"...), true
+		i += len(word) - 1
+	}
+	return out, found
 }
 
 func (c *config) fail(format string, args ...any) {

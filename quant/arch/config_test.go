@@ -24,6 +24,8 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		{"not JSON", `{`, nil, "config.json: unexpected EOF"},
 		{"a list", `[]`, nil, "config.json: json: cannot unmarshal"},
 		{"null", `null`, nil, "config.json: want a JSON object, got null"},
+		{"two objects", `{}{}`, nil, "config.json: there is more after the JSON object"},
+		{"Infinity where a number is needed", `{"a":-Infinity}`, func(c *config) { c.float("a") }, "config.json: a is missing"},
 		{"a number that is text", `{"a":"1"}`, func(c *config) { c.count("a") }, "config.json: a: want a number"},
 		{"a number without end", `{"a":1e999}`, func(c *config) { c.float("a") }, "config.json: a: 1e999, want a number"},
 		{"a count beyond 31 bits", `{"a":2147483648}`, func(c *config) { c.count("a") }, "config.json: a: 2147483648, want an integer from 1"},
@@ -43,6 +45,17 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}
 	if _, err := readConfig(noFiles); err == nil || !strings.Contains(err.Error(), "config.json is missing") {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestPythonNumbersAreNull(t *testing.T) {
+	t.Parallel()
+	c, err := configOf(`{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN \" Infinity","d":2}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.has("a") || c.text("c") != `NaN " Infinity` || c.number("d") != 2 || *c.err != nil {
+		t.Errorf("%v, %v", c.doc, *c.err)
 	}
 }
 
