@@ -131,11 +131,12 @@ func affine(name string, n int, absolute bool) {
 	}
 
 	Label("step")
-	Comment("Levels at the next inverse scale, and their sums.")
+	Comment("Levels at the next inverse scale, and their sums. The ends of the range tell whether any level needs a limit.")
 	var is, lo, sumL, sumL2, sumXL [2]VecVirtual
+	under, over := zero(), zero()
 	for s := range 2 {
 		is[s], lo[s] = YMM(), YMM()
-		width, t, u := YMM(), YMM(), YMM()
+		width, t, u, v := YMM(), YMM(), YMM(), YMM()
 		VMOVUPS(state(affineLow, s), lo[s])
 		VMOVUPS(state(affineHi, s), width)
 		VSUBPS(lo[s], width, width)
@@ -143,34 +144,66 @@ func affine(name string, n int, absolute bool) {
 		VDIVPS(width, is[s], is[s])
 		VMOVUPS(is[s], state(affineIS, s))
 		VMULPS(width, is[s], t)
-		outside(t)
 		VMOVUPS(state(affineFirst, s), u)
 		VSUBPS(lo[s], u, u)
 		VMULPS(u, is[s], u)
-		outside(u)
+		for _, end := range []VecVirtual{t, u} {
+			VCMPPS(Imm(cmpLT), constant("minusHalf", 0xbf000000), end, v)
+			VORPS(v, under, under)
+			VSUBPS(nm, end, v)
+			VCMPPS(Imm(cmpGT), constant("nearHalf", 0x3ee66666), v, v) // 0.45
+			VORPS(v, over, over)
+			outside(end)
+		}
 		VORPS(t, u, u)
 		VORPS(state(affineBad, s), u, u)
 		VMOVUPS(u, state(affineBad, s))
 		sumL[s], sumL2[s], sumXL[s] = zero(), zero(), zero()
 	}
-	rows(0, n, func(i int) {
-		for s := range 2 {
-			x, l, wl := YMM(), YMM(), YMM()
-			VMOVUPS(at(affineX, s, i), x)
-			VSUBPS(lo[s], x, l)
-			VMULPS(l, is[s], l)
-			VROUNDPS(Imm(nearest), l, l)
-			VMINPS(nm, l, l)
-			VMAXPS(z, l, l)
-			VMOVUPS(l, at(affineLevel, s, i))
-			VMULPS(at(affineW, s, i), l, wl)
-			VADDPS(wl, sumL[s], sumL[s])
-			VMULPS(wl, l, l)
-			VADDPS(l, sumL2[s], sumL2[s])
-			VMULPS(wl, x, x)
-			VADDPS(x, sumXL[s], sumXL[s])
-		}
-	})
+	pass := func(low, high bool) {
+		rows(0, n, func(i int) {
+			for s := range 2 {
+				x, l, wl := YMM(), YMM(), YMM()
+				VMOVUPS(at(affineX, s, i), x)
+				VSUBPS(lo[s], x, l)
+				VMULPS(l, is[s], l)
+				VROUNDPS(Imm(nearest), l, l)
+				if high {
+					VMINPS(nm, l, l)
+				}
+				if low {
+					VMAXPS(z, l, l)
+				}
+				VMOVUPS(l, at(affineLevel, s, i))
+				VMULPS(at(affineW, s, i), l, wl)
+				VADDPS(wl, sumL[s], sumL[s])
+				VMULPS(wl, l, l)
+				VADDPS(l, sumL2[s], sumL2[s])
+				VMULPS(wl, x, x)
+				VADDPS(x, sumXL[s], sumXL[s])
+			}
+		})
+	}
+	below, above := GP32(), GP32()
+	VMOVMSKPS(under, below)
+	VMOVMSKPS(over, above)
+	TESTL(below, below)
+	JNZ(LabelRef("low"))
+	TESTL(above, above)
+	JNZ(LabelRef("high"))
+	pass(false, false)
+	JMP(LabelRef("summed"))
+	Label("high")
+	pass(false, true)
+	JMP(LabelRef("summed"))
+	Label("low")
+	TESTL(above, above)
+	JNZ(LabelRef("both"))
+	pass(true, false)
+	JMP(LabelRef("summed"))
+	Label("both")
+	pass(true, true)
+	Label("summed")
 	Comment("Best scale and min for those levels.")
 	var scale, low, ok, loss [2]VecVirtual
 	for s := range 2 {
