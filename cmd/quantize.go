@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,31 +98,44 @@ func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
 	start := time.Now()
 	result, err := a.service.Quantize(c.Context(), r, p.observe)
 	p.finish()
-	if err != nil {
+	if result == nil || err != nil && !made(result) {
 		return err
 	}
 	for _, w := range result.Warnings {
 		a.warn(w)
 	}
 	if a.json {
-		return a.printJSON(struct {
+		return errors.Join(a.printJSON(struct {
 			Type string `json:"type"`
 			*jobs.Result
 			Seconds float64 `json:"seconds"`
-		}{"result", result, time.Since(start).Seconds()})
+		}{"result", result, time.Since(start).Seconds()}), err)
 	}
 	for _, o := range result.Outputs {
-		fmt.Fprintln(a.out, o.Path)
+		if o.Error == "" {
+			fmt.Fprintln(a.out, o.Path)
+		}
 	}
 	for _, o := range result.Outputs {
+		if o.Error != "" {
+			a.note("%-7s failed: %s", o.Type, o.Error)
+			continue
+		}
 		line := fmt.Sprintf("%-7s %10s  %5.2f bits/weight", o.Type, jobs.Size(o.Bytes), o.BitsPerWeight)
 		if o.SHA256 != "" {
 			line += "  sha256 " + o.SHA256
 		}
 		a.note("%s", line)
 	}
-	a.note("done in %s", time.Since(start).Round(10*time.Millisecond))
-	return nil
+	if err == nil {
+		a.note("done in %s", time.Since(start).Round(10*time.Millisecond))
+	}
+	return err
+}
+
+// made tells whether there is any output.
+func made(r *jobs.Result) bool {
+	return slices.ContainsFunc(r.Outputs, func(o jobs.OutputResult) bool { return o.Error == "" })
 }
 
 // byteSize is a flag that reads "512MiB", "2GB" or plain bytes.

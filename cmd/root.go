@@ -78,17 +78,17 @@ same bytes as llama.cpp.
 
 // interruptible returns a context that the first Ctrl-C cancels; the second one ends the process at once.
 func interruptible(a *app) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		a.note("stopping; press Ctrl-C again to stop without cleaning up")
-		cancel()
+		a.note("stopping; press Ctrl-C again to stop at once")
+		cancel(jobs.ErrInterrupted)
 		<-signals
 		os.Exit(exitCancelled)
 	}()
-	return ctx, func() { signal.Stop(signals); cancel() }
+	return ctx, func() { signal.Stop(signals); cancel(nil) }
 }
 
 // noArgs refuses arguments with an error that names the first one, and the command that may have been meant.
@@ -113,5 +113,5 @@ func oneModel(c *cobra.Command, args []string) error {
 // cancelledError is what a command ends with after Ctrl-C, whatever it was doing.
 type cancelledError struct{ cause error }
 
-func (e *cancelledError) Error() string { return "cancelled" }
+func (e *cancelledError) Error() string { return "stopped" }
 func (e *cancelledError) Unwrap() error { return e.cause }

@@ -3,6 +3,7 @@ package quant
 import (
 	"crypto/sha256"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
@@ -125,4 +126,15 @@ func rate(units float64, f func()) float64 {
 		n++
 	}
 	return units * float64(n) / time.Since(start).Seconds()
+}
+
+// typesOf lists the different types that tensor i has in the outputs.
+func (p *Plan) typesOf(i int) []gguf.Type {
+	var list []gguf.Type
+	for j := range p.Outputs {
+		if t := p.Outputs[j].Types[i]; !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list
 }

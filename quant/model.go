@@ -3,8 +3,11 @@ package quant
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
@@ -20,6 +23,8 @@ type Model struct {
 	Commit   string
 	Metadata gguf.Metadata
 	Dropped  []string // source tensors that GGUF has no place for
+	Warnings []string // what of the source could not be taken over, in words
+	Files    []SourceFile
 
 	tensors []modelTensor
 }
@@ -48,7 +53,7 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: c.Name, Repo: c.Repo, Revision: c.Revision, Commit: c.Commit, Metadata: mapped.Metadata, Dropped: mapped.Dropped}
+	m := &Model{Name: c.Name, Repo: c.Repo, Revision: c.Revision, Commit: c.Commit, Metadata: mapped.Metadata, Dropped: mapped.Dropped, Warnings: mapped.Warnings}
 	if c.Repo != "" {
 		m.Metadata.Set(keySourceRepo, c.Repo)
 	}
@@ -63,7 +68,8 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
 	}
 	m.order()
-	return m, nil
+	m.Files, err = checkpointFiles(c)
+	return m, err
 }
 
 // FromGGUF takes the tensors and the metadata of a GGUF file as they are.
@@ -79,7 +85,49 @@ func FromGGUF(r *gguf.Reader, name string) (*Model, error) {
 		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
 	}
 	m.order()
+	for _, path := range r.Paths {
+		f, err := identify(filepath.Base(path), path)
+		if err != nil {
+			return nil, err
+		}
+		m.Files = append(m.Files, f)
+	}
 	return m, nil
+}
+
+// checkpointFiles identifies the files of a checkpoint's weights; none where only headers were fetched.
+func checkpointFiles(c *hf.Checkpoint) ([]SourceFile, error) {
+	if c.Dir == "" {
+		return nil, nil
+	}
+	var names []string
+	for _, t := range c.Tensors {
+		names = append(names, t.File)
+	}
+	slices.Sort(names)
+	var files []SourceFile
+	for _, name := range slices.Compact(names) {
+		f, err := identify(name, filepath.Join(c.Dir, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// identify takes a file's size and either the name of the blob that it links to, which in the Hub's cache is its hash,
+// or the time of its last change.
+func identify(name, path string) (SourceFile, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return SourceFile{}, err
+	}
+	f := SourceFile{Name: name, Bytes: info.Size(), Version: info.ModTime().UTC().Format(time.RFC3339Nano)}
+	if target, err := os.Readlink(path); err == nil && filepath.Base(filepath.Dir(target)) == "blobs" {
+		f.Version = filepath.Base(target)
+	}
+	return f, nil
 }
 
 func (m *Model) order() {

@@ -6,18 +6,39 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
 // partialSuffix marks a file that is being written. Nothing ever stands under a final name that is not whole.
 const partialSuffix = ".partial"
 
-// outfile is an output while it is written: DIR/name.gguf.partial, renamed to its final name at the end.
+// outfile is an output while it is written: DIR/name.gguf.partial with its journal beside it, renamed to its final name
+// at the end.
 type outfile struct {
-	final string
-	force bool
-	f     *os.File
+	final   string
+	force   bool
+	f       *os.File
+	journal *journal
+	records []tensorRecord // by tensor; Rows is 0 where a tensor is not done
+	resumed int            // tensors that an earlier run has done
+
+	mu      sync.Mutex
+	failure error          // what ended this output, while others go on
+	pending []tensorRecord // done but not yet synced
 }
+
+// Resume says what becomes of the partial file of an earlier run.
+type Resume int
+
+const (
+	// ResumeIfSame goes on where an earlier run stopped if it was the same, and starts anew if it was not.
+	ResumeIfSame Resume = iota
+	// ResumeOnly refuses to start anew where an earlier run was not the same: a *ChangedError.
+	ResumeOnly
+	// StartAnew throws an earlier run's work away.
+	StartAnew
+)
 
 // ExistsError is returned when an output's name is taken and --force was not given.
 type ExistsError struct{ Path string }
@@ -55,9 +76,10 @@ func checkFree(final string, force bool) error {
 	return nil
 }
 
-// createOutput opens the partial file of an output and reserves size bytes for it.
-func createOutput(final string, size int64, force bool) (*outfile, error) {
-	if err := checkFree(final, force); err != nil {
+// createOutput opens the partial file of output i, reserves its size, and finds out what an earlier run has done.
+func createOutput(p *Plan, i int, o RunOptions) (*outfile, error) {
+	final := o.path(p, i)
+	if err := checkFree(final, o.Force); err != nil {
 		return nil, err
 	}
 	partial := final + partialSuffix
@@ -65,19 +87,107 @@ func createOutput(final string, size int64, force bool) (*outfile, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outfile{final: final, force: force, f: f}
+	out := &outfile{final: final, force: o.Force, f: f, records: make([]tensorRecord, len(p.Tensors))}
 	if err := lock(f); err != nil {
 		f.Close() // it is the other process's file: leave it
 		return nil, &BusyError{partial}
 	}
-	if err = f.Truncate(0); err == nil {
-		err = reserve(f, size)
-	}
-	if err != nil {
-		o.abandon()
+	if err := out.begin(p, i, o.Resume); err != nil {
+		var changed *ChangedError
+		if errors.As(err, &changed) {
+			out.keep()
+		} else {
+			out.abandon()
+		}
 		return nil, diskError(partial, err)
 	}
-	return o, nil
+	return out, nil
+}
+
+// begin brings the partial file and its journal to where work starts.
+func (o *outfile) begin(p *Plan, i int, resume Resume) error {
+	layout, head := p.Outputs[i].Layout, headOf(p, i)
+	info, err := o.f.Stat()
+	if err != nil {
+		return err
+	}
+	j, records, differs, err := openJournal(o.f.Name()+journalSuffix, head, len(p.Tensors))
+	if err != nil {
+		return err
+	}
+	o.journal = j
+	if differs != "" && resume == ResumeOnly {
+		return &ChangedError{o.final, differs}
+	}
+	if differs != "" || resume == StartAnew || info.Size() != layout.Size() {
+		records = nil
+		if err := j.start(head); err != nil {
+			return err
+		}
+		if err := o.f.Truncate(0); err != nil {
+			return err
+		}
+	}
+	for _, r := range records {
+		if int64(len(r.Sums)) == (p.Tensors[r.Tensor].source.rows+r.Rows-1)/r.Rows && o.records[r.Tensor].Rows == 0 {
+			o.records[r.Tensor] = r
+			o.resumed++
+		}
+	}
+	if err := reserve(o.f, layout.Size()); err != nil {
+		return err
+	}
+	_, err = o.f.WriteAt(layout.Header(), 0)
+	return err
+}
+
+// fail ends this output and leaves the others alone. The first cause counts.
+func (o *outfile) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure == nil {
+		o.failure = err
+	}
+}
+
+// failed returns what ended this output, or nil.
+func (o *outfile) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failure
+}
+
+// finished notes a tensor whose bytes are all written; commit makes that last.
+func (o *outfile) finished(r tensorRecord) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.records[r.Tensor] = r
+	o.pending = append(o.pending, r)
+}
+
+// commit syncs what was written and records the tensors that were finished since the last time.
+func (o *outfile) commit() error {
+	o.mu.Lock()
+	records := o.pending
+	o.pending = nil
+	o.mu.Unlock()
+	if len(records) == 0 {
+		return nil
+	}
+	if err := syncData(o.f); err != nil {
+		return err
+	}
+	return o.journal.add(records)
+}
+
+// worthKeeping tells whether any tensor is done.
+func (o *outfile) worthKeeping() bool {
+	for _, r := range o.records {
+		if r.Rows != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // publish gives the synced file its final name.
@@ -89,19 +199,35 @@ func (o *outfile) publish() error {
 		return err
 	}
 	err := o.f.Close()
+	o.journal.f.Close()
+	os.Remove(o.journal.f.Name())
 	o.f = nil
 	return errors.Join(err, syncDir(filepath.Dir(o.final)))
 }
 
-// abandon removes the partial file.
+// keep closes the partial file and its journal, for another run to go on with.
+func (o *outfile) keep() {
+	if o.f == nil {
+		return
+	}
+	if o.journal != nil {
+		o.journal.f.Close()
+	}
+	o.f.Close()
+	o.f = nil
+}
+
+// abandon removes the partial file and its journal.
 func (o *outfile) abandon() {
 	if o.f == nil {
 		return
 	}
-	// removed before it is closed, so that nobody else's lock can come between
+	// removed before they are closed, so that nobody else's lock can come between
+	if o.journal != nil {
+		os.Remove(o.journal.f.Name())
+	}
 	os.Remove(o.f.Name())
-	o.f.Close()
-	o.f = nil
+	o.keep()
 }
 
 func syncDir(dir string) error {

@@ -17,6 +17,9 @@ func reserve(f *os.File, size int64) error {
 	return err
 }
 
+// syncData puts f's bytes on the disk.
+func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
+
 // lock claims f for this process, at once or not at all.
 func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,38 +17,29 @@ type RunOptions struct {
 	Force     bool   // replace files of the outputs' names
 	NonFinite FinitePolicy
 	NoVerify  bool           // don't read the outputs back
+	Measure   bool           // compare every tensor of the outputs with its source
+	Resume    Resume         // what becomes of an earlier run's work
 	Progress  func(Progress) // called after every slab, from one goroutine at a time; may be nil
 }
 
 // DefaultMaxMemory is the memory that a run may take when nothing else is said.
 const DefaultMaxMemory = 1 << 30
 
-// Phase names what a run is doing.
-type Phase string
+// ErrInterrupted is the cause to cancel a run's context with when its work should be kept: what is done stays beside the
+// outputs-to-be, and the same run later goes on from there. A run that is cancelled otherwise leaves nothing.
+var ErrInterrupted = errors.New("interrupted")
 
-// The phases of a run, in order.
-const (
-	Quantizing Phase = "quantizing"
-	Verifying  Phase = "verifying"
-)
-
-// Progress tells how far a run is. Bytes never go back within a phase.
-type Progress struct {
-	Phase       Phase
-	Tensor      string // that was worked on last
-	TensorsDone int
-	Tensors     int
-	BytesDone   int64 // Quantizing: of the source; Verifying: of the outputs
-	BytesTotal  int64
-}
-
-// Result is a finished output.
+// Result is an output and what became of it.
 type Result struct {
-	Type          string  `json:"type"`
-	Path          string  `json:"path"`
-	Bytes         int64   `json:"bytes"`
-	BitsPerWeight float64 `json:"bits_per_weight"`
-	SHA256        string  `json:"sha256,omitempty"` // of the file; empty if it was not read back
+	Type          string
+	Path          string
+	Bytes         int64
+	BitsPerWeight float64
+	SHA256        string      // of the file; empty if it was not read back
+	Fidelity      []*Fidelity // of each tensor of the plan, with RunOptions.Measure
+	Resumed       int         // tensors that an earlier run had done
+	Err           error       // why there is no file; nil if all is well
+	Kept          bool        // a partial file is kept, for the same run to go on with
 }
 
 func (o RunOptions) threads() int {
@@ -69,8 +61,7 @@ func (o RunOptions) path(p *Plan, i int) string {
 	return filepath.Join(o.Dir, p.Outputs[i].FileName(p.Model.Name))
 }
 
-// Check finds what would make Run fail before it does any work: names that are taken, a folder that can't be
-// written, too little memory.
+// Check finds what would make Run fail before it does any work: names that are taken, too little memory.
 func Check(p *Plan, o RunOptions) error {
 	seen := map[string]bool{}
 	for i := range p.Outputs {
@@ -83,69 +74,119 @@ func Check(p *Plan, o RunOptions) error {
 			return err
 		}
 	}
-	_, err := p.size(o.threads(), o.maxMemory())
+	_, err := p.size(o)
 	return err
 }
 
-// Run carries out a plan: every source tensor is read once and written to every output. On error, and when ctx
-// is cancelled, no file is left behind under a final name, nor a partial one.
+// Run carries out a plan: every source tensor is read once and written to every output. What ends one output does not
+// stop the others: its Result says so. The error is not nil if there is no output at all.
+//
+// No file ever stands under a final name that is not whole. After a failure that may pass (a full disk, an interruption)
+// partial files are kept with their journals, and the same run later goes on at the last finished tensor, with the same
+// bytes in the end; otherwise nothing is left behind.
 func Run(ctx context.Context, p *Plan, o RunOptions) ([]Result, error) {
+	if o.Dir == "" {
+		o.Dir = "."
+	}
 	if err := Check(p, o); err != nil {
 		return nil, err
 	}
-	size, err := p.size(o.threads(), o.maxMemory())
+	size, err := p.size(o)
 	if err != nil {
 		return nil, err
-	}
-	if o.Dir == "" {
-		o.Dir = "."
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	files := make([]*outfile, len(p.Outputs))
+	var files []*outfile
 	defer func() {
 		for _, f := range files {
-			if f != nil {
-				f.abandon()
-			}
+			f.abandon() // those that were neither published nor kept
 		}
 	}()
-	for i := range p.Outputs {
-		out := &p.Outputs[i]
-		if files[i], err = createOutput(o.path(p, i), out.Bytes(), o.Force); err != nil {
-			return nil, err
-		}
-		if _, err := files[i].f.WriteAt(out.Layout.Header(), 0); err != nil {
-			return nil, diskError(files[i].f.Name(), err)
-		}
-	}
-	sums, err := quantize(ctx, p, size, files, o)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		if err := f.f.Sync(); err != nil {
-			return nil, diskError(f.f.Name(), err)
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
 	results := make([]Result, len(p.Outputs))
 	for i := range p.Outputs {
 		out := &p.Outputs[i]
-		results[i] = Result{Type: out.Recipe.Preset.Name, Path: files[i].final, Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out)}
+		results[i] = Result{Type: out.Recipe.Preset.Name, Path: o.path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out)}
+		f, err := createOutput(p, i, o)
+		if err != nil {
+			for _, f := range files {
+				if f.worthKeeping() {
+					f.keep() // an earlier run's work
+				}
+			}
+			return nil, err
+		}
+		files = append(files, f)
+		results[i].Resumed = f.resumed
+	}
+	if err := quantize(ctx, p, size, files, o); err != nil {
+		for _, f := range files {
+			f.fail(err)
+		}
+	}
+	finish(ctx, p, size, files, results, o)
+	for i, f := range files {
+		err := f.failed()
+		if err == nil {
+			continue
+		}
+		results[i].Err = err
+		if lasting(ctx, err) && f.worthKeeping() {
+			f.keep()
+			results[i].Kept = true
+		}
+	}
+	for _, r := range results {
+		if r.Err == nil {
+			return results, nil
+		}
+	}
+	return results, results[0].Err
+}
+
+// finish makes the outputs that nothing has ended safe, reads them back and gives them their names.
+func finish(ctx context.Context, p *Plan, size sizing, files []*outfile, results []Result, o RunOptions) {
+	for _, f := range files {
+		if f.failed() == nil {
+			if err := f.f.Sync(); err != nil {
+				f.fail(diskError(f.f.Name(), err))
+			}
+		}
+		if f.failed() == nil && ctx.Err() != nil {
+			f.fail(ctx.Err())
+		}
 	}
 	if !o.NoVerify {
-		if err := verify(ctx, p, size, files, sums, results, o); err != nil {
-			return nil, err
-		}
+		verify(ctx, p, size, files, results, o)
 	}
-	for _, f := range files {
+	for i, f := range files {
+		if f.failed() != nil {
+			continue
+		}
+		for _, r := range f.records {
+			if o.Measure {
+				results[i].Fidelity = append(results[i].Fidelity, r.Fidelity)
+			}
+		}
 		if err := f.publish(); err != nil {
-			return nil, err
+			f.fail(err)
 		}
 	}
-	return results, nil
+}
+
+// lasting tells whether what was done before err is worth going on with.
+func lasting(ctx context.Context, err error) bool {
+	var (
+		finite *NonFiniteError
+		block  *BlockError
+		verify *VerifyError
+	)
+	switch {
+	case errors.As(err, &finite), errors.As(err, &block), errors.As(err, &verify):
+		return false // it would end the same way again
+	case errors.Is(err, context.Canceled):
+		return errors.Is(context.Cause(ctx), ErrInterrupted)
+	}
+	return true
 }

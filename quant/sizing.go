@@ -22,14 +22,15 @@ type sizing struct {
 	raw     int   // buffers of stored rows
 	out     int   // buffers of finished blocks
 	rawSize int64 // bytes of one raw buffer
-	values  int64 // float32 values of one worker's buffer
+	values  int64 // float32 values of one of a worker's buffers
+	floats  int   // buffers of values that a worker has
 	outSize int64 // bytes of one out buffer
 	fixed   int64 // what is needed whatever the buffers: headers, importance weights, scales
 }
 
 // memory is what the run takes at most, in bytes.
 func (s sizing) memory() int64 {
-	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers)*4*s.values + int64(s.out)*s.outSize
+	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers*s.floats)*4*s.values + int64(s.out)*s.outSize
 }
 
 // MemoryError is returned when a plan can't be carried out within the memory allowed.
@@ -46,17 +47,18 @@ func (e *MemoryError) Hint() string {
 
 // size fits the buffers of a run into max bytes: smaller slabs first, then fewer threads. The bytes of the
 // outputs depend on neither.
-func (p *Plan) size(threads int, max int64) (sizing, error) {
+func (p *Plan) size(o RunOptions) (sizing, error) {
+	threads, max := o.threads(), o.maxMemory()
 	var s sizing
 	for slab := int64(slabElements); ; slab /= 2 {
-		s = p.sizeFor(threads, slab)
+		s = p.sizeFor(threads, slab, o.Measure)
 		if s.memory() <= max || slab <= minSlabElements {
 			break
 		}
 	}
 	for s.memory() > max && threads > 1 {
 		threads--
-		s = p.sizeFor(threads, s.slab)
+		s = p.sizeFor(threads, s.slab, o.Measure)
 	}
 	if s.memory() > max {
 		return s, &MemoryError{Need: s.memory(), Allowed: max}
@@ -64,10 +66,14 @@ func (p *Plan) size(threads int, max int64) (sizing, error) {
 	return s, nil
 }
 
-func (p *Plan) sizeFor(threads int, slab int64) sizing {
+func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
 	s := sizing{slab: slab, workers: threads, readers: 2, writers: min(4, max(2, threads/4))}
 	s.raw = s.workers + s.readers
 	s.out = 2*s.workers + s.writers
+	s.floats = 1
+	if measure {
+		s.floats = 2
+	}
 	s.fixed = baseMemory
 	for i := range p.Outputs {
 		s.fixed += 2 * int64(len(p.Outputs[i].Layout.Header()))
@@ -89,13 +95,8 @@ func (p *Plan) sizeFor(threads int, slab int64) sizing {
 	return s
 }
 
-// slabRows is the number of rows of t in one slab.
-func slabRows(t *Tensor, slab int64) int64 {
-	return min(t.source.rows, max(1, slab/max(1, t.source.cols)))
-}
-
-// PeakMemory is the most that Run will use with so many threads and so much memory allowed, in bytes.
-func (p *Plan) PeakMemory(threads int, max int64) (int64, error) {
-	s, err := p.size(threads, max)
+// PeakMemory is the most that Run will use with these options, in bytes.
+func (p *Plan) PeakMemory(o RunOptions) (int64, error) {
+	s, err := p.size(o)
 	return s.memory(), err
 }

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,53 +31,52 @@ func (e *VerifyError) Hint() string {
 }
 
 // verify reads the outputs back: the header must parse to what the plan says, every slab must hold the bytes that
-// were written and finite scales, and the file must end where the plan says. It fills in the results' SHA-256.
-func verify(ctx context.Context, p *Plan, size sizing, files []*outfile, sums checksums, results []Result, o RunOptions) error {
-	g, ctx := errgroup.WithContext(ctx)
+// were written and finite scales, and the file must end where the plan says. It fills in the results' SHA-256. A file
+// that is not as it should be has failed.
+func verify(ctx context.Context, p *Plan, size sizing, files []*outfile, results []Result, o RunOptions) {
+	var g errgroup.Group
 	g.SetLimit(size.workers)
-	progress := Progress{Phase: Verifying, Tensors: len(p.Tensors) * len(p.Outputs), BytesTotal: p.OutputBytes()}
-	var mu sync.Mutex
-	step := func(tensor string, bytes int64, done bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		progress.BytesDone += bytes
-		progress.Tensor = tensor
-		if done {
-			progress.TensorsDone++
-		}
-		if o.Progress != nil {
-			o.Progress(progress)
+	m := &meter{report: o.Progress}
+	m.Phase = Verifying
+	for i, f := range files {
+		if f.failed() == nil {
+			m.Tensors += len(p.Tensors)
+			m.BytesTotal += p.Outputs[i].Bytes()
 		}
 	}
 	for i, f := range files {
+		if f.failed() != nil {
+			continue
+		}
 		g.Go(func() error {
-			r := &reread{f: f.f, out: &p.Outputs[i], plan: p, sums: sums[i], hash: sha256.New(), step: step}
-			if err := r.run(ctx, size); err != nil {
-				return err
+			r := &reread{f: f.f, out: &p.Outputs[i], plan: p, records: f.records, hash: sha256.New(), meter: m}
+			if err := r.run(ctx); err != nil {
+				f.fail(err)
+				return nil
 			}
 			results[i].SHA256 = hex.EncodeToString(r.hash.Sum(nil))
 			return nil
 		})
 	}
-	return g.Wait()
+	_ = g.Wait() // each file has its own error
 }
 
 // reread goes through one output from its first byte to its last.
 type reread struct {
-	f    *os.File
-	out  *Output
-	plan *Plan
-	sums [][]uint32
-	hash hash.Hash
-	pos  int64
-	step func(tensor string, bytes int64, done bool)
+	f       *os.File
+	out     *Output
+	plan    *Plan
+	records []tensorRecord
+	hash    hash.Hash
+	pos     int64
+	meter   *meter
 }
 
 func (r *reread) fail(format string, args ...any) error {
 	return &VerifyError{Path: r.f.Name(), What: fmt.Sprintf(format, args...)}
 }
 
-func (r *reread) run(ctx context.Context, size sizing) error {
+func (r *reread) run(ctx context.Context) error {
 	info, err := r.f.Stat()
 	if err != nil {
 		return err
@@ -89,18 +87,21 @@ func (r *reread) run(ctx context.Context, size sizing) error {
 	if err := r.header(); err != nil {
 		return err
 	}
-	buf := make([]byte, max(size.outSize, 1<<16))
+	var buf []byte
 	for i := range r.plan.Tensors {
 		t := &r.plan.Tensors[i]
 		typ := r.out.Types[i]
-		if err := r.skip(buf, r.out.Layout.Offset(i)); err != nil {
+		if err := r.skip(r.out.Layout.Offset(i)); err != nil {
 			return err
 		}
 		stride, err := typ.RowSize(t.source.cols)
 		if err != nil {
 			return err
 		}
-		n := slabRows(t, size.slab)
+		n := r.records[i].Rows
+		if size := n * stride; int64(len(buf)) < size {
+			buf = make([]byte, size)
+		}
 		for k, first := 0, int64(0); first < t.source.rows; k, first = k+1, first+n {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -109,7 +110,7 @@ func (r *reread) run(ctx context.Context, size sizing) error {
 			if err := r.next(b); err != nil {
 				return err
 			}
-			if crc32.Checksum(b, castagnoli) != r.sums[i][k] {
+			if crc32.Checksum(b, castagnoli) != r.records[i].Sums[k] {
 				return r.fail("tensor %q: rows from %d on differ from what was written", t.Name, first)
 			}
 			if typ.Quantized() && kernels.CanDequantize(typ) {
@@ -117,10 +118,10 @@ func (r *reread) run(ctx context.Context, size sizing) error {
 					return r.fail("tensor %q: %v", t.Name, err)
 				}
 			}
-			r.step(t.Name, int64(len(b)), first+n >= t.source.rows)
+			r.meter.bytesDone(t.Name, int64(len(b)), first+n >= t.source.rows)
 		}
 	}
-	return r.skip(buf, r.out.Bytes())
+	return r.skip(r.out.Bytes())
 }
 
 // header reads the metadata and the tensor table back through the reader that any other file goes through.
@@ -145,7 +146,7 @@ func (r *reread) header() error {
 			return r.fail("tensor %d is %q (%s), planned %q (%s)", i, t.Name, t.Type, want, r.out.Types[i])
 		}
 	}
-	r.step("", int64(len(want)), false)
+	r.meter.bytesDone("", int64(len(want)), false)
 	return nil
 }
 
@@ -160,8 +161,8 @@ func (r *reread) next(b []byte) error {
 }
 
 // skip reads the padding up to pos, which must be zeros.
-func (r *reread) skip(buf []byte, pos int64) error {
-	b := buf[:pos-r.pos]
+func (r *reread) skip(pos int64) error {
+	b := make([]byte, pos-r.pos) // less than the alignment
 	if err := r.next(b); err != nil {
 		return err
 	}

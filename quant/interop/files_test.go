@@ -83,6 +83,9 @@ func makeFiles(t *testing.T, m *quant.Model, dir string, o quant.PlanOptions) ma
 	}
 	paths := map[string]string{}
 	for i, r := range results {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
 		paths[r.Type] = r.Path
 		if info, err := os.Stat(r.Path); err != nil || info.Size() != p.Outputs[i].Bytes() {
 			t.Errorf("%s: size differs from the plan's %d: %v", r.Path, p.Outputs[i].Bytes(), err)

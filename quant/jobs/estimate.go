@@ -74,7 +74,7 @@ func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error)
 	e := &Estimate{
 		Model: job.Name, Kind: job.kind, Commit: job.Commit, Architecture: job.Arch(),
 		Parameters: job.Parameters(), SourceBytes: job.SourceBytes(), OutputBytes: p.OutputBytes(),
-		Warnings: []string{},
+		Warnings: append([]string{}, job.Warnings...),
 	}
 	if job.kind == HuggingFace {
 		e.Model = job.Repo
@@ -103,7 +103,7 @@ func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error)
 		e.Warnings = append(e.Warnings, fmt.Sprintf("the importance matrix has nothing for %d of the tensors that are quantized", n))
 	}
 	var err error
-	if e.PeakMemoryBytes, err = p.PeakMemory(job.options.Threads, job.options.MaxMemory); err != nil {
+	if e.PeakMemoryBytes, err = p.PeakMemory(job.options); err != nil {
 		e.Warnings = append(e.Warnings, err.Error())
 	}
 	return e, s.disks(e, job)

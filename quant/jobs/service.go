@@ -22,6 +22,9 @@ func New(getenv func(string) string, version string) *Service {
 	return &Service{hub: hf.NewClient(getenv, version)}
 }
 
+// ErrInterrupted is the cause to cancel a job's context with when its work should be kept.
+var ErrInterrupted = quant.ErrInterrupted
+
 // Stage names what a job is doing.
 type Stage string
 
@@ -46,9 +49,50 @@ type Event struct {
 type Result struct {
 	Model    string         `json:"model"`
 	Commit   string         `json:"commit,omitempty"`
-	Outputs  []quant.Result `json:"outputs"`
+	Outputs  []OutputResult `json:"outputs"`
 	Warnings []string       `json:"warnings,omitempty"`
 }
+
+// OutputResult is a file that was made, or why it was not.
+type OutputResult struct {
+	Type          string  `json:"type"`
+	Path          string  `json:"path"`
+	Bytes         int64   `json:"bytes"`
+	BitsPerWeight float64 `json:"bits_per_weight"`
+	SHA256        string  `json:"sha256,omitempty"`
+	Resumed       int     `json:"resumed_tensors,omitempty"` // that an earlier run had done
+	Error         string  `json:"error,omitempty"`
+}
+
+// PartialError is returned when work was stopped that the same command, given again, goes on with.
+type PartialError struct{ Err error }
+
+func (e *PartialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what stopped it.
+func (e *PartialError) Unwrap() error { return e.Err }
+
+// Hint says how to go on.
+func (e *PartialError) Hint() string {
+	hint := "what is done is kept: the same command goes on from there"
+	if first := HintOf(e.Err); first != "" {
+		hint = first + "; " + hint
+	}
+	return hint
+}
+
+// FailedOutputsError is returned when some outputs were made and others not.
+type FailedOutputsError struct {
+	Made, Failed int
+	Err          error // of the first one that failed
+}
+
+func (e *FailedOutputsError) Error() string {
+	return fmt.Sprintf("%d of %d outputs failed: %v", e.Failed, e.Made+e.Failed, e.Err)
+}
+
+// Unwrap returns the first failure.
+func (e *FailedOutputsError) Unwrap() error { return e.Err }
 
 // planned is a request with all that is known before a weight is read.
 type planned struct {
@@ -90,7 +134,10 @@ func (r *Request) runOptions() quant.RunOptions {
 }
 
 // Quantize makes the files that a request asks for. observe is called as the work goes on, from one goroutine at a
-// time; it may be nil. What can't end well is refused before anything is downloaded or written.
+// time; it may be nil. What can't end well is refused before anything is downloaded or written. Cancelling ctx with
+// ErrInterrupted as its cause keeps what is done; cancelling it otherwise leaves nothing.
+//
+// With an error the result is nil, but when some outputs failed and others did not.
 func (s *Service) Quantize(ctx context.Context, r *Request, observe func(Event)) (*Result, error) {
 	job, err := s.plan(ctx, r)
 	if err != nil {
@@ -116,10 +163,29 @@ func (s *Service) Quantize(ctx context.Context, r *Request, observe func(Event))
 		observe(Event{Stage: Stage(p.Phase), Item: p.Tensor, ItemsDone: p.TensorsDone, Items: p.Tensors, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal})
 	}
 	outputs, err := quant.Run(ctx, job.plan, job.options)
-	if err != nil {
-		return nil, err
+	result := &Result{Model: r.Model, Commit: job.Commit, Warnings: e.Warnings}
+	failed := FailedOutputsError{}
+	kept := false
+	for _, o := range outputs {
+		out := OutputResult{Type: o.Type, Path: o.Path, Bytes: o.Bytes, BitsPerWeight: o.BitsPerWeight, SHA256: o.SHA256, Resumed: o.Resumed}
+		if o.Err != nil {
+			out.Error = o.Err.Error()
+			if failed.Failed++; failed.Err == nil {
+				failed.Err = o.Err
+			}
+		} else {
+			failed.Made++
+		}
+		kept = kept || o.Kept
+		result.Outputs = append(result.Outputs, out)
 	}
-	return &Result{Model: r.Model, Commit: job.Commit, Outputs: outputs, Warnings: e.Warnings}, nil
+	if err == nil && failed.Failed > 0 {
+		err = &failed
+	}
+	if err != nil && kept {
+		err = &PartialError{err}
+	}
+	return result, err
 }
 
 // download fetches the weights of a Hub model at the commit that was planned, and plans again from the files.
