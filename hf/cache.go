@@ -34,6 +34,10 @@ func (c *Client) blobPath(repo, etag string) string {
 	return filepath.Join(repoDir(c.cache, repo), "blobs", etag)
 }
 
+func (c *Client) partialPath(repo, etag string) string {
+	return c.blobPath(repo, etag) + ".nexus-quant.incomplete"
+}
+
 func (c *Client) lockPath(repo, etag string) string {
 	return filepath.Join(c.cache, ".locks", filepath.Base(repoDir(c.cache, repo)), etag+".lock")
 }
@@ -91,19 +95,19 @@ func (c *Client) readRef(repo, revision string) string {
 }
 
 // hasFile reports whether a file of a snapshot is in the cache, whole.
-func (c *Client) hasFile(repo, commit string, f *RemoteFile) bool {
+func (c *Client) hasFile(repo, commit string, f *remoteFile) bool {
 	info, err := os.Stat(filepath.Join(c.snapshotDir(repo, commit), filepath.FromSlash(f.Name)))
 	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
 }
 
 // hasBlob reports whether a content is in the cache, whole.
-func (c *Client) hasBlob(repo string, f *RemoteFile) bool {
+func (c *Client) hasBlob(repo string, f *remoteFile) bool {
 	info, err := os.Stat(c.blobPath(repo, f.etag()))
 	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
 }
 
 // linkFile makes the file of a snapshot point to its blob: by a relative symbolic link, else a hard link, else a copy.
-func (c *Client) linkFile(repo, commit string, f *RemoteFile) error {
+func (c *Client) linkFile(repo, commit string, f *remoteFile) error {
 	dir := c.snapshotDir(repo, commit)
 	pointer := filepath.Join(dir, filepath.FromSlash(f.Name))
 	blob := c.blobPath(repo, f.etag())

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// Info is what the Hub knows of a model at one commit.
-type Info struct {
+// listing is what the Hub knows of a model at one commit.
+type listing struct {
 	Repo     string // as asked for
 	Revision string // as asked for
 	Commit   string // 40 hexadecimal digits
-	Files    []RemoteFile
+	Files    []remoteFile
 }
 
-// RemoteFile is a file of a model on the Hub.
-type RemoteFile struct {
+// remoteFile is a file of a model on the Hub.
+type remoteFile struct {
 	Name   string // slash-separated path within the model
 	Size   int64
 	SHA256 string // of a file in LFS or Xet storage, else ""
@@ -27,7 +27,7 @@ type RemoteFile struct {
 }
 
 // etag is the name of the file's content in the cache: what the Hub answers as ETag or X-Linked-Etag.
-func (f *RemoteFile) etag() string {
+func (f *remoteFile) etag() string {
 	if f.SHA256 != "" {
 		return f.SHA256
 	}
@@ -37,25 +37,9 @@ func (f *RemoteFile) etag() string {
 // maxListing bounds the description of a model. That of a repository with 100,000 files takes 25 MB.
 const maxListing = 128 << 20
 
-// Resolve asks the Hub which commit a revision ("" for main) is now, and what files the model has there.
-// The error is an *Error of kind ErrNotFound, ErrRevision, ErrUnauthorized, ErrGated or ErrOffline where one fits.
-func (c *Client) Resolve(ctx context.Context, repo, revision string) (*Info, error) {
-	return c.resolve(ctx, repo, revision, maxRetries)
-}
-
-func (c *Client) resolve(ctx context.Context, repo, revision string, retries int) (*Info, error) {
-	if err := checkRepo(repo); err != nil {
-		return nil, badRef(repo, err)
-	}
-	if revision == "" {
-		revision = "main"
-	}
-	if err := checkRevision(revision); err != nil {
-		return nil, badRef(repo, err)
-	}
-	if c.offline {
-		return nil, &Error{Kind: ErrOffline, Message: fmt.Sprintf("model %q: HF_HUB_OFFLINE is set", repo), hint: "unset HF_HUB_OFFLINE"}
-	}
+// resolve asks the Hub which commit a revision is now, and what files the model has there. The error is an
+// *Error of kind ErrNotFound, ErrRevision, ErrUnauthorized or ErrOffline where one fits.
+func (c *Client) resolve(ctx context.Context, repo, revision string, retries int) (*listing, error) {
 	// GET /api/models/<repo>/revision/<revision>, HfApi.model_info with files_metadata=True.
 	address := c.endpoint + "/api/models/" + repo + "/revision/" + url.PathEscape(revision) + "?blobs=true"
 	var data []byte
@@ -83,7 +67,7 @@ func (c *Client) resolve(ctx context.Context, repo, revision string, retries int
 }
 
 // parseListing reads the Hub's description of a model.
-func parseListing(data []byte) (*Info, error) {
+func parseListing(data []byte) (*listing, error) {
 	var doc struct {
 		SHA      string `json:"sha"`
 		Siblings []struct {
@@ -102,13 +86,13 @@ func parseListing(data []byte) (*Info, error) {
 	if !isCommit(doc.SHA) {
 		return nil, fmt.Errorf("sha is %.50q, want a commit", doc.SHA)
 	}
-	info := &Info{Commit: doc.SHA}
+	info := &listing{Commit: doc.SHA}
 	seen := map[string]bool{}
 	for _, s := range doc.Siblings {
 		if !wanted(s.Name) {
 			continue // what isn't fetched needn't be right
 		}
-		f := RemoteFile{Name: s.Name, SHA1: s.BlobID}
+		f := remoteFile{Name: s.Name, SHA1: s.BlobID}
 		if s.Size != nil {
 			f.Size = *s.Size
 		}
