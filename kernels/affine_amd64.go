@@ -49,45 +49,25 @@ var (
 	kindQ5K = affineKind{q5KSize, 31, &q5KGrid, &q5KNums, &weighted31Nums, 63, true}
 )
 
-func quantizeQ4KAVX2(dst []byte, src []float32) { kindQ4K.quantize(dst, src) }
-func quantizeQ5KAVX2(dst []byte, src []float32) { kindQ5K.quantize(dst, src) }
-
-func quantizeQ4KWeightedAVX2(dst []byte, src, weights []float32) {
-	if !plainWeights(weights) {
-		quantizeQ4KWeighted(dst, src, weights)
-		return
+// search32 fits the 16 groups of 32 values in the lanes.
+func (l *affineLanes) search32(nums *numerators, g *grid, nmax int32, wide bool) (bad uint32) {
+	if wide {
+		return affine32Wide(l, &nums[0], int(g.last)+1, float32(nmax))
 	}
-	kindQ4K.quantizeWeighted(dst, src, weights)
+	return affine32(l, &nums[0], int(g.last)+1, float32(nmax))
 }
 
-func quantizeQ5KWeightedAVX2(dst []byte, src, weights []float32) {
-	if !plainWeights(weights) {
-		quantizeQ5KWeighted(dst, src, weights)
-		return
-	}
-	kindQ5K.quantizeWeighted(dst, src, weights)
-}
-
-// plainWeights tells whether no weight is negative or NaN. Then errors only grow along a group.
-func plainWeights(w []float32) bool {
-	for _, v := range w {
-		if !(v >= 0) {
-			return false
-		}
-	}
-	return true
-}
-
-func (k *affineKind) quantize(dst []byte, src []float32) {
-	var l affineLanes
+func (k *affineKind) quantize(dst []byte, src []float32, wide bool) {
+	var room onLine[affineLanes]
+	l := room.start()
 	var b affineBlock
 	for len(src) >= 256 {
 		n := min(2, len(src)/256)
 		for s := range n {
-			transpose32(&l.x[s][0][0], &src[256*s])
-			magnitudes32(&l.w[s][0][0], &l.x[s][0][0])
+			transpose32(&l.x[0][s][0], &src[256*s])
+			magnitudes32(&l.w[0][s][0], &l.x[0][s][0])
 		}
-		bad := affine32(&l, &k.nums[0], int(k.plain.last)+1, float32(k.nmax))
+		bad := l.search32(k.nums, k.plain, k.nmax, wide)
 		for s := range n {
 			x, block := src[:256], dst[:k.size]
 			b.scales, b.mins = l.scale[s], l.min[s]
@@ -95,7 +75,7 @@ func (k *affineKind) quantize(dst []byte, src []float32) {
 				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
 			}
 			b.storeScalesPlain(block)
-			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
+			for m := b.requantizeSIMD(k.nmax, x, block); m != 0; m &= m - 1 {
 				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
 			}
 			k.pack(block, &b.levels)
@@ -111,8 +91,9 @@ type affineBatch struct {
 	scales, mins, groupWeights [8][8]float32
 }
 
-func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
-	var l affineLanes
+func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32, wide bool) {
+	var room onLine[affineLanes]
+	l := room.start()
 	var b affineBlock
 	var batch affineBatch
 	var scales, mins superLanes
@@ -126,11 +107,11 @@ func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
 				batch.weights[i+s] = weights[at : at+256]
 				at = (at + 256) % len(weights)
 				batch.sums[i+s] = float32(2 * batch.sums[i+s] / 256)
-				transpose32(&l.x[s][0][0], &src[256*(i+s)])
-				transpose32(&l.w[s][0][0], &batch.weights[i+s][0])
-				importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &batch.groupWeights[i+s][0], 32, batch.sums[i+s])
+				transpose32(&l.x[0][s][0], &src[256*(i+s)])
+				transpose32(&l.w[0][s][0], &batch.weights[i+s][0])
+				importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &batch.groupWeights[i+s][0], 32, batch.sums[i+s])
 			}
-			bad := affine32(&l, &k.weighted[0], int(weightedGrid.last)+1, float32(k.nmax))
+			bad := l.search32(k.weighted, &weightedGrid, k.nmax, wide)
 			for s := range n {
 				batch.scales[i+s], batch.mins[i+s] = l.scale[s], l.min[s]
 				for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
@@ -140,7 +121,7 @@ func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
 				}
 			}
 		}
-		transpose8(&scales.w[0][0], &batch.groupWeights[0][0])
+		transpose8Dense(&scales.w[0][0], &batch.groupWeights[0][0])
 		mins.w = scales.w
 		bad := scales.fit8(&batch.scales, &superNums63) | mins.fit8(&batch.mins, &superNums63)
 		for i := range blocks {
@@ -152,7 +133,7 @@ func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32) {
 				d, m := scales.take(i, b.scaleQ[:]), mins.take(i, b.minQ[:])
 				b.storeScales(block, d, m)
 			}
-			for m := b.requantizeAVX2(k.nmax, x, block); m != 0; m &= m - 1 {
+			for m := b.requantizeSIMD(k.nmax, x, block); m != 0; m &= m - 1 {
 				b.fitWeightedGroup(k.nmax, x, batch.weights[i], batch.sums[i], bits.TrailingZeros8(m))
 			}
 			k.pack(block, &b.levels)
@@ -180,9 +161,9 @@ func sumSquaresBlocks(sums *[8]float32, src []float32) {
 	}
 }
 
-// requantizeAVX2 is requantize. The result has a bit for each group whose scale came out as 0: it must be given the
+// requantizeSIMD is requantize. The result has a bit for each group whose scale came out as 0: it must be given the
 // levels of its search.
-func (b *affineBlock) requantizeAVX2(nmax int32, x []float32, block []byte) (dead uint8) {
+func (b *affineBlock) requantizeSIMD(nmax int32, x []float32, block []byte) (dead uint8) {
 	var d, m [8]float32
 	for j := range d {
 		if d[j], m[j] = groupScale(block, j); d[j] == 0 {

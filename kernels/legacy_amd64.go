@@ -22,33 +22,11 @@ var (
 	kindQ5_1 = legacyKind{size: q5_1Size, nmax: 31, fifth: true, grid: &weighted31Nums, rest: packQ5_1Weighted}
 )
 
-func quantizeQ4_0WeightedAVX2(dst []byte, src, weights []float32) {
-	kindQ4_0.quantize(dst, src, weights)
-}
-func quantizeQ5_0WeightedAVX2(dst []byte, src, weights []float32) {
-	kindQ5_0.quantize(dst, src, weights)
-}
-
-func quantizeQ4_1WeightedAVX2(dst []byte, src, weights []float32) {
-	if !plainWeights(weights) {
-		quantizeQ4_1Weighted(dst, src, weights)
-		return
-	}
-	kindQ4_1.quantize(dst, src, weights)
-}
-
-func quantizeQ5_1WeightedAVX2(dst []byte, src, weights []float32) {
-	if !plainWeights(weights) {
-		quantizeQ5_1Weighted(dst, src, weights)
-		return
-	}
-	kindQ5_1.quantize(dst, src, weights)
-}
-
-func (k *legacyKind) quantize(dst []byte, src, weights []float32) {
+func (k *legacyKind) quantize(dst []byte, src, weights []float32, wide bool) {
 	var sums [8]float32
-	var symmetric symmetricLanes
-	var affine affineLanes
+	var symmetricRoom onLine[symmetricLanes]
+	var affineRoom onLine[affineLanes]
+	symmetric, affine := symmetricRoom.start(), affineRoom.start()
 	cols := len(weights)
 	for row := 0; len(src) > 0; row++ {
 		if row&7 == 0 {
@@ -70,10 +48,10 @@ func (k *legacyKind) quantize(dst []byte, src, weights []float32) {
 				k.rest(dst, src[:n], w, sigma2)
 			case k.grid != nil:
 				n *= 256
-				k.affine(&affine, dst, src[:n], w[:n], sigma2)
+				k.affine(affine, dst, src[:n], w[:n], sigma2, wide)
 			default:
 				n *= 256
-				k.symmetric(&symmetric, dst, src[:n], w[:n], sigma2)
+				k.symmetric(symmetric, dst, src[:n], w[:n], sigma2, wide)
 			}
 			src, w, dst = src[n:], w[n:], dst[n/32*k.size:]
 		}
@@ -81,14 +59,14 @@ func (k *legacyKind) quantize(dst []byte, src, weights []float32) {
 }
 
 // symmetric makes the 8 or 16 blocks of src.
-func (k *legacyKind) symmetric(l *symmetricLanes, dst []byte, src, w []float32, sigma2 float32) {
+func (k *legacyKind) symmetric(l *symmetricLanes, dst []byte, src, w []float32, sigma2 float32, wide bool) {
 	var sums, zero [8]float32
 	for s := range len(src) / 256 {
-		transpose32(&l.x[s][0][0], &src[256*s])
-		transpose32(&l.w[s][0][0], &w[256*s])
-		importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &sums[0], 32, sigma2)
+		transpose32(&l.x[0][s][0], &src[256*s])
+		transpose32(&l.w[0][s][0], &w[256*s])
+		importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &sums[0], 32, sigma2)
 	}
-	odd := symmetric32(l, &k.nums[0], symmetricPairs, float32(-k.nmax), float32(k.nmax-1))
+	odd := l.search32(k.nums, k.nmax, wide)
 	var levels [256]uint8
 	for s := range len(src) / 256 {
 		levels32(&levels[0], &src[256*s], &l.wonScale[s][0], &zero[0], 8, -k.nmax, k.nmax-1)
@@ -110,14 +88,14 @@ func (k *legacyKind) symmetric(l *symmetricLanes, dst []byte, src, w []float32, 
 }
 
 // affine makes the 8 or 16 blocks of src.
-func (k *legacyKind) affine(l *affineLanes, dst []byte, src, w []float32, sigma2 float32) {
+func (k *legacyKind) affine(l *affineLanes, dst []byte, src, w []float32, sigma2 float32, wide bool) {
 	var sums [8]float32
 	for s := range len(src) / 256 {
-		transpose32(&l.x[s][0][0], &src[256*s])
-		transpose32(&l.w[s][0][0], &w[256*s])
-		importanceLanes(&l.w[s][0][0], &l.x[s][0][0], &sums[0], 32, sigma2)
+		transpose32(&l.x[0][s][0], &src[256*s])
+		transpose32(&l.w[0][s][0], &w[256*s])
+		importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &sums[0], 32, sigma2)
 	}
-	bad := affine32(l, &k.grid[0], int(weightedGrid.last)+1, float32(k.nmax))
+	bad := l.search32(k.grid, &weightedGrid, k.nmax, wide)
 	var levels [256]uint8
 	for s := range len(src) / 256 {
 		// Equal values have an infinite inverse scale here and the levels 0 by it, as they should.

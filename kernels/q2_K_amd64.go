@@ -12,35 +12,48 @@ var (
 // load16 lays the 16 groups of a super-block side by side.
 func (l *affineLanes) load16(x []float32) {
 	transpose16(&l.x[0][0][0], &x[0])
-	transpose16(&l.x[1][0][0], &x[128])
+	transpose16(&l.x[0][1][0], &x[128])
 }
 
-func quantizeQ2KAVX2(dst []byte, src []float32) {
-	var l affineLanes
+// search16abs fits the groups of a super-block without weights.
+func (l *affineLanes) search16abs(wide bool) (bad uint32) {
+	if wide {
+		return affine16absWide(l, &q2KNums[0], int(q2KGrid.last)+1, 3)
+	}
+	return affine16abs(l, &q2KNums[0], int(q2KGrid.last)+1, 3)
+}
+
+// search16 fits them under importance weights.
+func (l *affineLanes) search16(wide bool) (bad uint32) {
+	if wide {
+		return affine16Wide(l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
+	}
+	return affine16(l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
+}
+
+func quantizeQ2KSIMD(dst []byte, src []float32, wide bool) {
+	var room onLine[affineLanes]
+	l := room.start()
 	var s q2KBlock
 	for ; len(src) >= 256; src, dst = src[256:], dst[q2KSize:] {
 		x, block := src[:256], dst[:q2KSize]
 		l.load16(x)
-		absoluteLanes(&l.w[0][0][0], &l.x[0][0][0], 16)
-		absoluteLanes(&l.w[1][0][0], &l.x[1][0][0], 16)
-		bad := affine16abs(&l, &q2KNums[0], int(q2KGrid.last)+1, 3)
-		s.take(&l)
+		absoluteLanes(&l.w[0][0][0], &l.x[0][0][0], 32)
+		bad := l.search16abs(wide)
+		s.take(l)
 		for m := uint16(bad); m != 0; m &= m - 1 {
 			s.fitPlainGroup(x, bits.TrailingZeros16(m))
 		}
-		for m := s.requantizeAVX2(block, x, superScalePlain(s.scales[:], s.scaleQ[:]), superScalePlain(s.mins[:], s.minQ[:])); m != 0; m &= m - 1 {
+		for m := s.requantizeSIMD(block, x, superScalePlain(s.scales[:], s.scaleQ[:]), superScalePlain(s.mins[:], s.minQ[:])); m != 0; m &= m - 1 {
 			s.fitPlainGroup(x, bits.TrailingZeros16(m))
 		}
 		packPairs(block[16:80], &s.levels)
 	}
 }
 
-func quantizeQ2KWeightedAVX2(dst []byte, src, weights []float32) {
-	if !plainWeights(weights) {
-		quantizeQ2KWeighted(dst, src, weights)
-		return
-	}
-	var l affineLanes
+func quantizeQ2KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
+	var room onLine[affineLanes]
+	l := room.start()
 	var s q2KBlock
 	var batch [8]struct {
 		weights []float32
@@ -58,17 +71,17 @@ func quantizeQ2KWeightedAVX2(dst []byte, src, weights []float32) {
 			batch[i].weights, batch[i].sigma2 = w, sigma2
 			l.load16(x)
 			for h := range 2 {
-				transpose16(&l.w[h][0][0], &w[128*h])
-				importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &weightRows[i][8*h], 16, sigma2)
+				transpose16(&l.w[0][h][0], &w[128*h])
+				importanceLanes(&l.w[0][h][0], &l.x[0][h][0], &weightRows[i][8*h], 16, sigma2)
 			}
-			bad := affine16(&l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
-			s.take(&l)
+			bad := l.search16(wide)
+			s.take(l)
 			for m := uint16(bad); m != 0; m &= m - 1 {
 				s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
 			}
 			scaleRows[i], minRows[i] = s.scales, s.mins
 		}
-		transpose16(&scales.w[0][0], &weightRows[0][0])
+		transpose16Dense(&scales.w[0][0], &weightRows[0][0])
 		mins.w = scales.w
 		bad := scales.fit16(&scaleRows, &superNums15) | mins.fit16(&minRows, &superNums15)
 		for i := range blocks {
@@ -78,7 +91,7 @@ func quantizeQ2KWeightedAVX2(dst []byte, src, weights []float32) {
 				d = superScale(15, scaleRows[i][:], weightRows[i][:], s.scaleQ[:])
 				low = superScale(15, minRows[i][:], weightRows[i][:], s.minQ[:])
 			}
-			for m := s.requantizeAVX2(block, x, d, low); m != 0; m &= m - 1 {
+			for m := s.requantizeSIMD(block, x, d, low); m != 0; m &= m - 1 {
 				s.fitWeightedGroup(x, batch[i].weights, batch[i].sigma2, bits.TrailingZeros16(m))
 			}
 			packPairs(block[16:80], &s.levels)
@@ -94,9 +107,9 @@ func (s *q2KBlock) take(l *affineLanes) {
 	}
 }
 
-// requantizeAVX2 stores the scales and rounds x anew to what they have become. The result has a bit for each group whose
+// requantizeSIMD stores the scales and rounds x anew to what they have become. The result has a bit for each group whose
 // scale came out as 0: it must be given the levels of its search.
-func (s *q2KBlock) requantizeAVX2(block []byte, x []float32, scale, low float32) (dead uint16) {
+func (s *q2KBlock) requantizeSIMD(block []byte, x []float32, scale, low float32) (dead uint16) {
 	d, m := s.storeScales(block, scale, low)
 	for j, v := range d {
 		if v == 0 {

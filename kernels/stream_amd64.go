@@ -19,33 +19,33 @@ func stream(dst []byte, src []float32, size int, kernel blockKernel, reference f
 	}
 }
 
-func quantizeQ4_0AVX2(dst []byte, src []float32) {
+func quantizeQ4_0SIMD(dst []byte, src []float32) {
 	stream(dst, src, q4_0Size, q4_0Blocks, quantizeQ4_0)
 }
-func quantizeQ4_1AVX2(dst []byte, src []float32) {
+func quantizeQ4_1SIMD(dst []byte, src []float32) {
 	stream(dst, src, q4_1Size, q4_1Blocks, quantizeQ4_1)
 }
-func quantizeQ5_0AVX2(dst []byte, src []float32) {
+func quantizeQ5_0SIMD(dst []byte, src []float32) {
 	stream(dst, src, q5_0Size, q5_0Blocks, quantizeQ5_0)
 }
-func quantizeQ5_1AVX2(dst []byte, src []float32) {
+func quantizeQ5_1SIMD(dst []byte, src []float32) {
 	stream(dst, src, q5_1Size, q5_1Blocks, quantizeQ5_1)
 }
-func quantizeQ8_0AVX2(dst []byte, src []float32) {
+func quantizeQ8_0SIMD(dst []byte, src []float32) {
 	stream(dst, src, q8_0Size, q8_0Blocks, quantizeQ8_0)
 }
 
 // The CPU is little-endian: single precision is stored as it stands.
 
-func quantizeF32AVX2(dst []byte, src []float32) { copy(dst, bytesOf(src)) }
+func quantizeF32SIMD(dst []byte, src []float32) { copy(dst, bytesOf(src)) }
 
-func dequantizeF32AVX2(dst []float32, src []byte) { copy(bytesOf(dst), src) }
+func dequantizeF32SIMD(dst []float32, src []byte) { copy(bytesOf(dst), src) }
 
 func bytesOf(f []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f))
 }
 
-func quantizeF16AVX2(dst []byte, src []float32) {
+func quantizeF16SIMD(dst []byte, src []float32) {
 	for len(src) >= 8 {
 		n := narrowF16(&dst[0], &src[0], len(src)&^7)
 		src, dst = src[n:], dst[2*n:]
@@ -57,7 +57,7 @@ func quantizeF16AVX2(dst []byte, src []float32) {
 	quantizeF16(dst, src)
 }
 
-func quantizeBF16AVX2(dst []byte, src []float32) {
+func quantizeBF16SIMD(dst []byte, src []float32) {
 	n := len(src) &^ 7
 	if n > 0 {
 		narrowBF16(&dst[0], &src[0], n)
@@ -65,7 +65,7 @@ func quantizeBF16AVX2(dst []byte, src []float32) {
 	quantizeBF16(dst[2*n:], src[n:])
 }
 
-func dequantizeF16AVX2(dst []float32, src []byte) {
+func dequantizeF16SIMD(dst []float32, src []byte) {
 	n := len(dst) &^ 7
 	if n > 0 {
 		widenF16(&dst[0], &src[0], n)
@@ -73,7 +73,7 @@ func dequantizeF16AVX2(dst []float32, src []byte) {
 	dequantizeF16(dst[n:], src[2*n:])
 }
 
-func dequantizeBF16AVX2(dst []float32, src []byte) {
+func dequantizeBF16SIMD(dst []float32, src []byte) {
 	n := len(dst) &^ 7
 	if n > 0 {
 		widenBF16(&dst[0], &src[0], n)
@@ -81,8 +81,8 @@ func dequantizeBF16AVX2(dst []float32, src []byte) {
 	dequantizeBF16(dst[n:], src[2*n:])
 }
 
-// finiteAVX2 returns the number of leading values that it found finite.
-func finiteAVX2(src []float32) int {
+// finiteSIMD returns the number of leading values that it found finite.
+func finiteSIMD(src []float32) int {
 	if n := len(src) &^ 31; n > 0 {
 		return finiteBlocks(&src[0], n)
 	}

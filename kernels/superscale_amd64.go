@@ -31,13 +31,13 @@ var (
 // fit8 is superScale for the scales x of 8 super-blocks of 8 groups each under the weights that stand in l.w.
 // It leaves levels and scales in l; the result has a bit for each super-block that only the reference can do.
 func (l *superLanes) fit8(x *[8][8]float32, nums *superNumerators) uint32 {
-	transpose8(&l.x[0][0], &x[0][0])
+	transpose8Dense(&l.x[0][0], &x[0][0])
 	return superScale8(l, &nums[0], nums[0])
 }
 
 // fit16 does the same for super-blocks of 16 groups.
 func (l *superLanes) fit16(x *[8][16]float32, nums *superNumerators) uint32 {
-	transpose16(&l.x[0][0], &x[0][0])
+	transpose16Dense(&l.x[0][0], &x[0][0])
 	return superScale16(l, &nums[0], nums[0])
 }
 

@@ -7,7 +7,7 @@ import "math/bits"
 // symmetricLanes is the workspace of symmetric32 and symmetric16: two sets of 8 groups. The assembly knows the fields'
 // places.
 type symmetricLanes struct {
-	x, w, wx [2][32][8]float32
+	x, w, wx [32][2][8]float32
 	scale    [2][8]float32
 	wonScale [2][8]float32 // the inverse scale that led to the best levels
 }
@@ -15,7 +15,21 @@ type symmetricLanes struct {
 // symmetricNumerators are those of the inverse scales that symmetricScale tries.
 type symmetricNumerators [19]float32
 
-const symmetricPairs = 9
+// search16 and search32 try the numerators on the groups of 16 or 32 values in the lanes.
+
+func (l *symmetricLanes) search16(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
+	if wide {
+		return symmetric16Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
+	}
+	return symmetric16(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
+}
+
+func (l *symmetricLanes) search32(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
+	if wide {
+		return symmetric32Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
+	}
+	return symmetric32(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
+}
 
 func newSymmetricNumerators(nmax int32) (n symmetricNumerators) {
 	n[0] = float32(-nmax)
@@ -38,43 +52,44 @@ var (
 
 func (l *symmetricLanes) load16(x []float32) {
 	transpose16(&l.x[0][0][0], &x[0])
-	transpose16(&l.x[1][0][0], &x[128])
+	transpose16(&l.x[0][1][0], &x[128])
 }
 
-func quantizeQ6KAVX2(dst []byte, src []float32) {
-	var l symmetricLanes
+func quantizeQ6KSIMD(dst []byte, src []float32, wide bool) {
+	var room onLine[symmetricLanes]
+	l := room.start()
 	var levels [256]uint8
 	for ; len(src) >= 256; src, dst = src[256:], dst[q6KSize:] {
 		x := src[:256]
 		l.load16(x)
-		squaresLanes(&l.w[0][0][0], &l.x[0][0][0], 16)
-		squaresLanes(&l.w[1][0][0], &l.x[1][0][0], 16)
-		l.searchQ6K(dst[:q6KSize], x, nil, &levels)
+		squaresLanes(&l.w[0][0][0], &l.x[0][0][0], 32)
+		l.finishQ6K(dst[:q6KSize], x, nil, &levels, wide)
 	}
 }
 
-func quantizeQ6KWeightedAVX2(dst []byte, src, weights []float32) {
-	var l symmetricLanes
+func quantizeQ6KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
+	var room onLine[symmetricLanes]
+	l := room.start()
 	var levels [256]uint8
 	for at := 0; len(src) >= 256; src, dst = src[256:], dst[q6KSize:] {
 		x, w := src[:256], weights[at:][:256]
 		at = (at + 256) % len(weights)
 		l.load16(x)
 		transpose16(&l.w[0][0][0], &w[0])
-		transpose16(&l.w[1][0][0], &w[128])
-		l.searchQ6K(dst[:q6KSize], x, w, &levels)
+		transpose16(&l.w[0][1][0], &w[128])
+		l.finishQ6K(dst[:q6KSize], x, w, &levels, wide)
 	}
 }
 
-// searchQ6K makes a block once x and the weights stand in the lanes. w nil stands for x[i]^2.
-func (l *symmetricLanes) searchQ6K(block []byte, x, w []float32, levels *[256]uint8) {
+// finishQ6K makes a block once x and the weights stand in the lanes. w nil stands for x[i]^2.
+func (l *symmetricLanes) finishQ6K(block []byte, x, w []float32, levels *[256]uint8, wide bool) {
 	group := func(j int) float32 {
 		if w == nil {
 			return symmetricScale(32, x[16*j:16*j+16], nil, levels[16*j:16*j+16])
 		}
 		return symmetricScale(32, x[16*j:16*j+16], w[16*j:16*j+16], levels[16*j:16*j+16])
 	}
-	bad := symmetric16(l, &symmetricNums32[0], symmetricPairs, -32, 31)
+	bad := l.search16(&symmetricNums32, 32, wide)
 	var scales, d, zero [16]float32
 	copy(scales[:8], l.scale[0][:])
 	copy(scales[8:], l.scale[1][:])
@@ -94,8 +109,9 @@ func (l *symmetricLanes) searchQ6K(block []byte, x, w []float32, levels *[256]ui
 	packQ6K(block, levels)
 }
 
-func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
-	var l, super symmetricLanes
+func quantizeQ3KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
+	var room, superRoom onLine[symmetricLanes]
+	l, super := room.start(), superRoom.start()
 	var s q3KBlock
 	var sums [16]float32
 	var scales, groupWeights [16][16]float32
@@ -112,10 +128,10 @@ func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
 			rowWeights[i] = w
 			l.load16(x)
 			for h := range 2 {
-				transpose16(&l.w[h][0][0], &w[128*h])
-				importanceLanes(&l.w[h][0][0], &l.x[h][0][0], &groupWeights[i][8*h], 16, sums[i])
+				transpose16(&l.w[0][h][0], &w[128*h])
+				importanceLanes(&l.w[0][h][0], &l.x[0][h][0], &groupWeights[i][8*h], 16, sums[i])
 			}
-			bad := symmetric16(&l, &symmetricNums4[0], symmetricPairs, -4, 3)
+			bad := l.search16(&symmetricNums4, 4, wide)
 			copy(scales[i][:8], l.scale[0][:])
 			copy(scales[i][8:], l.scale[1][:])
 			for m := uint16(bad); m != 0; m &= m - 1 {
@@ -126,10 +142,10 @@ func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
 		}
 		// The scales of 16 super-blocks are 16 groups of 16 values, to be packed in the same way.
 		for h := range 2 {
-			transpose16(&super.x[h][0][0], &scales[8*h][0])
-			transpose16(&super.w[h][0][0], &groupWeights[8*h][0])
+			transpose16(&super.x[0][h][0], &scales[8*h][0])
+			transpose16(&super.w[0][h][0], &groupWeights[8*h][0])
 		}
-		odd := symmetric16(&super, &symmetricNums32[0], symmetricPairs, -32, 31)
+		odd := super.search16(&symmetricNums32, 32, wide)
 		for i := range blocks {
 			x, block := src[:256], dst[:q3KSize]
 			scale := super.scale[i/8][i%8]
@@ -157,19 +173,20 @@ func quantizeQ3KWeightedAVX2(dst []byte, src, weights []float32) {
 
 // refineLanes is the workspace of refine16: two sets of 8 groups. The assembly knows the fields' places.
 type refineLanes struct {
-	x, w, wx, level [2][16][8]float32
+	x, w, wx, level [16][2][8]float32
 	scale           [2][8]float32
 }
 
-func quantizeQ3KAVX2(dst []byte, src []float32) {
-	var l refineLanes
+func quantizeQ3KSIMD(dst []byte, src []float32) {
+	var room onLine[refineLanes]
+	l := room.start()
 	var s q3KBlock
 	var zero [16]float32
 	for ; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
 		x, block := src[:256], dst[:q3KSize]
 		transpose16(&l.x[0][0][0], &x[0])
-		transpose16(&l.x[1][0][0], &x[128])
-		bad := refine16(&l)
+		transpose16(&l.x[0][1][0], &x[128])
+		bad := refine16(l)
 		copy(s.scales[:8], l.scale[0][:])
 		copy(s.scales[8:], l.scale[1][:])
 		for m := uint16(bad); m != 0; m &= m - 1 {

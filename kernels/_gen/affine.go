@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The fields of affineLanes, in bytes. A set of 8 lanes takes 1024 bytes of x, w and level, 32 of the others.
+// The fields of affineLanes, in bytes. A row of x, w and level is 64 bytes, 32 for each set of 8 lanes.
 const (
 	affineX      = 0
 	affineW      = 2048
@@ -33,7 +33,7 @@ func affine(name string, n int, absolute bool) {
 	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
 	end := GP64()
 	row := GP64()
-	at := func(field, set, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 1024*set + 32*i} }
+	at := func(field, set, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 32*set + 64*i} }
 	state := func(field, set int) Mem { return Mem{Base: p, Disp: field + 32*set} }
 	const unroll = 8
 	// rows runs body for each of the values from..to-1 of a group.
@@ -41,13 +41,13 @@ func affine(name string, n int, absolute bool) {
 	rows := func(from, to int, body func(i int)) {
 		labels++
 		label := "rows" + string(rune('a'+labels))
-		MOVQ(I32(int32(32*from)), row)
-		MOVQ(I32(int32(32*to)), end)
+		MOVQ(I32(int32(64*from)), row)
+		MOVQ(I32(int32(64*to)), end)
 		Label(label)
 		for i := range unroll {
 			body(i)
 		}
-		ADDQ(I32(32*unroll), row)
+		ADDQ(I32(64*unroll), row)
 		CMPQ(row, end)
 		JNE(LabelRef(label))
 	}

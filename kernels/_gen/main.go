@@ -1,9 +1,9 @@
-// Command _gen writes avx2_amd64.s: the kernels of package kernels for CPUs with AVX2 and F16C.
+// Command _gen writes simd_amd64.s: the kernels of package kernels for CPUs with AVX2 and F16C, and with AVX-512.
 //
 // A vector lane holds a group of values of its own, never a part of a sum: so every sum keeps the order that the pure Go
 // reference has, and with it every bit. No instruction fuses a product with a sum.
 //
-//	go run . -out ../avx2_amd64.s
+//	go run . -out ../simd_amd64.s
 package main
 
 import (
@@ -14,9 +14,10 @@ import (
 
 func main() {
 	ConstraintExpr("amd64,!purego")
-	transpose("transpose32", 32)
-	transpose("transpose16", 16)
-	transpose("transpose8", 8)
+	transpose("transpose32", 32, 64)
+	transpose("transpose16", 16, 64)
+	transpose("transpose16Dense", 16, 32)
+	transpose("transpose8Dense", 8, 32)
 	sumSquares()
 	magnitudes()
 	importance()
@@ -39,6 +40,11 @@ func main() {
 	affineBlocks("q4_1Blocks", false, 0x41700000, 15)                // 15
 	affineBlocks("q5_1Blocks", true, 0x41f80000, 31)                 // 31
 	conversions()
+	affineWide("affine32Wide", 32, false)
+	affineWide("affine16Wide", 16, false)
+	affineWide("affine16absWide", 16, true)
+	symmetricWide("symmetric32Wide", 32)
+	symmetricWide("symmetric16Wide", 16)
 	Generate()
 }
 
@@ -131,8 +137,9 @@ func tile(r []VecVirtual) []VecVirtual {
 	return o
 }
 
-// transpose lays 8 groups of n values, one after the other, side by side in the lanes of n vectors.
-func transpose(name string, n int) {
+// transpose lays 8 groups of n values, one after the other, side by side in the lanes of n vectors that lie stride bytes
+// apart.
+func transpose(name string, n, stride int) {
 	TEXT(name, NOSPLIT, "func(dst, src *float32)")
 	dst, src := ptr("dst"), ptr("src")
 	for b := 0; b < n; b += 8 {
@@ -141,7 +148,7 @@ func transpose(name string, n int) {
 			VMOVUPS(Mem{Base: src, Disp: 4 * (n*j + b)}, r[j])
 		}
 		for j, v := range tile(r) {
-			VMOVUPS(v, Mem{Base: dst, Disp: 32 * (b + j)})
+			VMOVUPS(v, Mem{Base: dst, Disp: stride * (b + j)})
 		}
 	}
 	VZEROUPPER()
@@ -187,17 +194,17 @@ func magnitudes() {
 	w, x := ptr("w"), ptr("x")
 	base, t := zero(), YMM()
 	for i := range 32 {
-		VMOVUPS(Mem{Base: x, Disp: 32 * i}, t)
+		VMOVUPS(Mem{Base: x, Disp: 64 * i}, t)
 		VMULPS(t, t, t)
 		VADDPS(t, base, base)
 	}
 	VMULPS(constant("thirtySecond", 0x3d000000), base, base) // 1/32, exact as the division
 	VSQRTPS(base, base)
 	for i := range 32 {
-		VMOVUPS(Mem{Base: x, Disp: 32 * i}, t)
+		VMOVUPS(Mem{Base: x, Disp: 64 * i}, t)
 		VANDPS(absMask(), t, t)
 		VADDPS(t, base, t)
-		VMOVUPS(t, Mem{Base: w, Disp: 32 * i})
+		VMOVUPS(t, Mem{Base: w, Disp: 64 * i})
 	}
 	VZEROUPPER()
 	RET()
@@ -210,16 +217,16 @@ func importance() {
 	sigma2, sum, t := broadcast("sigma2"), zero(), YMM()
 	Label("loop")
 	for i := range 4 {
-		VMOVUPS(Mem{Base: x, Disp: 32 * i}, t)
+		VMOVUPS(Mem{Base: x, Disp: 64 * i}, t)
 		VMULPS(t, t, t)
 		VADDPS(t, sigma2, t)
 		VSQRTPS(t, t)
-		VMULPS(Mem{Base: w, Disp: 32 * i}, t, t)
-		VMOVUPS(t, Mem{Base: w, Disp: 32 * i})
+		VMULPS(Mem{Base: w, Disp: 64 * i}, t, t)
+		VMOVUPS(t, Mem{Base: w, Disp: 64 * i})
 		VADDPS(t, sum, sum)
 	}
-	ADDQ(I32(128), x)
-	ADDQ(I32(128), w)
+	ADDQ(I32(256), x)
+	ADDQ(I32(256), w)
 	SUBQ(Imm(4), n)
 	JNZ(LabelRef("loop"))
 	VMOVUPS(sum, Mem{Base: sums})

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The fields of refineLanes, in bytes. A set of 8 lanes takes 512 bytes of the first four, 32 of the scales.
+// The fields of refineLanes, in bytes. A row of the first four is 64 bytes, 32 for each set of 8 lanes.
 const (
 	refX     = 0
 	refW     = 1024
@@ -20,7 +20,7 @@ const (
 func refine() {
 	TEXT("refine16", NOSPLIT, "func(lanes *byte) uint32")
 	p := ptr("lanes")
-	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: field + 512*s + 32*i} }
+	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: field + 32*s + 64*i} }
 	state := func(s int) Mem { return Mem{Base: p, Disp: refScale + 32*s} }
 	lowest, highest := constant("minus4", 0xc0800000), constant("three", 0x40400000)
 	bits, g := GP32(), GP32()

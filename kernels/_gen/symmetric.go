@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The fields of symmetricLanes, in bytes. A set of 8 lanes takes 1024 bytes of x, w and wx, 32 of the others.
+// The fields of symmetricLanes, in bytes. A row of x, w and wx is 64 bytes, 32 for each set of 8 lanes.
 const (
 	symX     = 0
 	symW     = 2048
@@ -26,7 +26,7 @@ func symmetric(name string, n int) {
 	XORL(bits, bits)
 	nums, pairs := GP64(), GP64()
 	for s := range 2 {
-		at := func(field, i int) Mem { return Mem{Base: p, Disp: field + 1024*s + 32*i} }
+		at := func(field, i int) Mem { return Mem{Base: p, Disp: field + 32*s + 64*i} }
 		state := func(field int) Mem { return Mem{Base: p, Disp: field + 32*s} }
 
 		Comment("The value of greatest magnitude.")

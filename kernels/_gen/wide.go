@@ -1,0 +1,346 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The searches with AVX-512: both sets of 8 lanes in one register, and all that a search keeps in registers too.
+
+func wideZero() VecVirtual {
+	z := ZMM()
+	VPXORD(z, z, z)
+	return z
+}
+
+func wideParam(param string) VecVirtual {
+	p, err := Param(param).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	v := ZMM()
+	VBROADCASTSS(p.Addr, v)
+	return v
+}
+
+func wideConstant(m Mem) VecVirtual {
+	v := ZMM()
+	VBROADCASTSS(m, v)
+	return v
+}
+
+// affineWide is affine for one set of 16 groups.
+func affineWide(name string, n int, absolute bool) {
+	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, steps int, nmax float32) uint32")
+	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
+	row, end := GP64(), GP64()
+	at := func(field, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 64*i} }
+	labels := 0
+	rows := func(from, to int, body func(i int)) {
+		labels++
+		label := "rows" + string(rune('a'+labels))
+		MOVQ(I32(int32(64*from)), row)
+		MOVQ(I32(int32(64*to)), end)
+		Label(label)
+		for i := range 8 {
+			body(i)
+		}
+		ADDQ(I32(64*8), row)
+		CMPQ(row, end)
+		JNE(LabelRef(label))
+	}
+	nm, z := wideParam("nmax"), wideZero()
+	abs, limit := wideConstant(absMask()), wideConstant(exactLimit())
+	minusHalf, nearHalf := wideConstant(constant("minusHalf", 0xbf000000)), wideConstant(constant("nearHalf", 0x3ee66666))
+	square := func(d VecVirtual) {
+		if absolute {
+			VPANDD(abs, d, d)
+		} else {
+			VMULPS(d, d, d)
+		}
+	}
+	bad := K()
+	// outside adds the lanes to bad where |f| is beyond the exact range or no number.
+	outside := func(f VecVirtual) {
+		k := K()
+		VPANDD(abs, f, f)
+		VCMPPS(Imm(cmpNLT), limit, f, k)
+		KORW(k, bad, bad)
+	}
+
+	Comment("Range, sums of weights, and the error of the first scale.")
+	lo, hi, first, sumW, sumX := ZMM(), ZMM(), ZMM(), ZMM(), ZMM()
+	best, scale, wonIS, wonLo := ZMM(), ZMM(), ZMM(), ZMM()
+	x, w, nan := ZMM(), ZMM(), ZMM()
+	XORQ(row, row)
+	VMOVUPS(at(affineX, 0), x)
+	VMOVAPS(x, lo)
+	VMOVAPS(x, hi)
+	VMOVUPS(at(affineW, 0), sumW)
+	VMULPS(sumW, x, sumX)
+	VSUBPS(x, x, nan)
+	one := func(i int) {
+		VMOVUPS(at(affineX, i), x)
+		VMOVUPS(at(affineW, i), w)
+		VMINPS(lo, x, lo)
+		VMAXPS(hi, x, hi)
+		VADDPS(w, sumW, sumW)
+		VMULPS(w, x, w)
+		VADDPS(w, sumX, sumX)
+		VSUBPS(x, x, x)
+		VADDPS(x, nan, nan)
+	}
+	for i := 1; i < 8; i++ {
+		one(i)
+	}
+	rows(8, n, one)
+	VMINPS(lo, z, lo)
+	VMOVAPS(lo, first)
+	VMOVAPS(lo, wonLo)
+	VCMPPS(Imm(cmpUnord), nan, nan, bad)
+	width, is := ZMM(), ZMM()
+	VSUBPS(lo, hi, width)
+	VDIVPS(width, nm, is)
+	VMOVAPS(is, wonIS)
+	VBROADCASTSS(oneF(), scale)
+	VDIVPS(is, scale, scale)
+	VMULPS(width, is, width)
+	outside(width)
+	VMOVAPS(z, best)
+	rows(0, n, func(i int) {
+		x, d := ZMM(), ZMM()
+		VMOVUPS(at(affineX, i), x)
+		VSUBPS(lo, x, d)
+		VMULPS(d, is, d)
+		VRNDSCALEPS(Imm(nearest), d, d)
+		VMINPS(nm, d, d)
+		VMAXPS(z, d, d)
+		VMULPS(d, scale, d)
+		VADDPS(lo, d, d)
+		VSUBPS(x, d, d)
+		square(d)
+		VMULPS(at(affineW, i), d, d)
+		VADDPS(d, best, best)
+	})
+
+	Label("step")
+	Comment("Levels at the next inverse scale, and their sums. The ends of the range tell whether any level needs a limit.")
+	t, u := ZMM(), ZMM()
+	under, over, k := K(), K(), K()
+	VSUBPS(lo, hi, width)
+	VBROADCASTSS(Mem{Base: nums}, is)
+	VDIVPS(width, is, is)
+	VMULPS(width, is, t)
+	VSUBPS(lo, first, u)
+	VMULPS(u, is, u)
+	VCMPPS(Imm(cmpLT), minusHalf, t, under)
+	VCMPPS(Imm(cmpLT), minusHalf, u, k)
+	KORW(k, under, under)
+	v := ZMM()
+	VSUBPS(nm, t, v)
+	VCMPPS(Imm(cmpGT), nearHalf, v, over)
+	VSUBPS(nm, u, v)
+	VCMPPS(Imm(cmpGT), nearHalf, v, k)
+	KORW(k, over, over)
+	outside(t)
+	outside(u)
+	sumL, sumL2, sumXL := wideZero(), wideZero(), wideZero()
+	pass := func(low, high bool) {
+		rows(0, n, func(i int) {
+			x, l, wl := ZMM(), ZMM(), ZMM()
+			VMOVUPS(at(affineX, i), x)
+			VSUBPS(lo, x, l)
+			VMULPS(l, is, l)
+			VRNDSCALEPS(Imm(nearest), l, l)
+			if high {
+				VMINPS(nm, l, l)
+			}
+			if low {
+				VMAXPS(z, l, l)
+			}
+			VMOVUPS(l, at(affineLevel, i))
+			VMULPS(at(affineW, i), l, wl)
+			VADDPS(wl, sumL, sumL)
+			VMULPS(wl, l, l)
+			VADDPS(l, sumL2, sumL2)
+			VMULPS(wl, x, x)
+			VADDPS(x, sumXL, sumXL)
+		})
+	}
+	KORTESTW(under, under)
+	JNE(LabelRef("low"))
+	KORTESTW(over, over)
+	JNE(LabelRef("high"))
+	pass(false, false)
+	JMP(LabelRef("summed"))
+	Label("high")
+	pass(false, true)
+	JMP(LabelRef("summed"))
+	Label("low")
+	KORTESTW(over, over)
+	JNE(LabelRef("both"))
+	pass(true, false)
+	JMP(LabelRef("summed"))
+	Label("both")
+	pass(true, true)
+	Label("summed")
+
+	Comment("Best scale and min for those levels.")
+	s, m, det, ok, positive := ZMM(), ZMM(), ZMM(), K(), K()
+	VMULPS(sumW, sumL2, det)
+	VMULPS(sumL, sumL, t)
+	VSUBPS(t, det, det)
+	VCMPPS(Imm(cmpGT), z, det, ok)
+	VMULPS(sumW, sumXL, s)
+	VMULPS(sumX, sumL, t)
+	VSUBPS(t, s, s)
+	VDIVPS(det, s, s)
+	VMULPS(sumX, sumL2, m)
+	VMULPS(sumL, sumXL, t)
+	VSUBPS(t, m, m)
+	VDIVPS(det, m, m)
+	VCMPPS(Imm(cmpGT), z, m, positive)
+	KORTESTW(positive, positive)
+	JEQ(LabelRef("negative"))
+	VMOVAPS(z, positive, m)
+	VDIVPS(sumL2, sumXL, t)
+	VMOVAPS(t, positive, s)
+	Label("negative")
+
+	Comment("Their error.")
+	loss := wideZero()
+	lossOf := func(i int) {
+		d := ZMM()
+		VMULPS(at(affineLevel, i), s, d)
+		VADDPS(m, d, d)
+		VSUBPS(at(affineX, i), d, d)
+		square(d)
+		VMULPS(at(affineW, i), d, d)
+		VADDPS(d, loss, loss)
+	}
+	won := K()
+	rows(0, n/2, lossOf)
+	VCMPPS(Imm(cmpLT), best, loss, ok, won)
+	KORTESTW(won, won)
+	JEQ(LabelRef("next"))
+	rows(n/2, n, lossOf)
+	VCMPPS(Imm(cmpLT), best, loss, ok, won)
+	VMOVAPS(loss, won, best)
+	VMOVAPS(s, won, scale)
+	VMOVAPS(is, won, wonIS)
+	VMOVAPS(lo, won, wonLo)
+	VMOVAPS(m, won, lo)
+	Label("next")
+	ADDQ(Imm(4), nums)
+	DECQ(steps)
+	JNZ(LabelRef("step"))
+
+	Comment("A group of equal values has scale 0 and its first min.")
+	flat, bits := K(), GP32()
+	VCMPPS(Imm(cmpEQ), hi, first, flat)
+	VMOVAPS(z, flat, scale)
+	VMOVAPS(first, flat, lo)
+	VPXORD(wideConstant(signMask()), lo, lo)
+	VMOVUPS(scale, Mem{Base: p, Disp: affineScale})
+	VMOVUPS(lo, Mem{Base: p, Disp: affineLow})
+	VMOVUPS(wonIS, Mem{Base: p, Disp: affineBestIS})
+	VMOVUPS(wonLo, Mem{Base: p, Disp: affineBestLo})
+	KANDNW(bad, flat, bad)
+	KMOVW(bad, bits)
+	Store(bits, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// symmetricWide is symmetric for one set of 16 groups; it tries three scales at a time.
+func symmetricWide(name string, n int) {
+	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, triples int, lo, hi float32) uint32")
+	p, nums, triples := ptr("lanes"), ptr("nums"), ptr("triples")
+	lo, hi, z, abs := wideParam("lo"), wideParam("hi"), wideZero(), wideConstant(absMask())
+	at := func(field, i int) Mem { return Mem{Base: p, Disp: field + 64*i} }
+	bits, g := GP32(), GP32()
+
+	Comment("The value of greatest magnitude.")
+	top, mag, nan := wideZero(), wideZero(), wideZero()
+	k, dead := K(), K()
+	for i := range n {
+		x, a := ZMM(), ZMM()
+		VMOVUPS(at(symX, i), x)
+		VPANDD(abs, x, a)
+		VCMPPS(Imm(cmpGT), mag, a, k)
+		VMOVAPS(a, k, mag)
+		VMOVAPS(x, k, top)
+		VMULPS(at(symW, i), x, a)
+		VMOVUPS(a, at(symWX, i))
+		VSUBPS(x, x, x)
+		VADDPS(x, nan, nan)
+	}
+	VCMPPS(Imm(cmpLT), wideConstant(constant("epsilon", 0x26901d7d)), mag, dead)
+	KMOVW(dead, bits)
+	SHLL(Imm(16), bits)
+	VCMPPS(Imm(cmpUnord), nan, nan, k)
+	KMOVW(k, g)
+	ORL(g, bits)
+
+	scale, best, won := ZMM(), ZMM(), ZMM()
+	sums := func(count int) (is, lx, l2 []VecVirtual) {
+		for k := range count {
+			is, lx, l2 = append(is, ZMM()), append(lx, wideZero()), append(l2, wideZero())
+			VBROADCASTSS(Mem{Base: nums, Disp: 4 * k}, is[k])
+			VDIVPS(top, is[k], is[k])
+		}
+		for i := range n {
+			x, w, wx := ZMM(), ZMM(), ZMM()
+			VMOVUPS(at(symX, i), x)
+			VMOVUPS(at(symW, i), w)
+			VMOVUPS(at(symWX, i), wx)
+			for k := range count {
+				l, t := ZMM(), ZMM()
+				VMULPS(x, is[k], l)
+				VRNDSCALEPS(Imm(nearest), l, l)
+				VMINPS(hi, l, l)
+				VMAXPS(lo, l, l)
+				VMULPS(wx, l, t)
+				VADDPS(t, lx[k], lx[k])
+				VMULPS(w, l, t)
+				VMULPS(t, l, l)
+				VADDPS(l, l2[k], l2[k])
+			}
+		}
+		return is, lx, l2
+	}
+	Comment("The scale that maps it to the lowest level.")
+	is, lx, l2 := sums(1)
+	VDIVPS(l2[0], lx[0], scale)
+	VCMPPS(Imm(cmpEQ), z, l2[0], k)
+	VMOVAPS(z, k, scale)
+	VMULPS(lx[0], scale, best)
+	VMOVAPS(is[0], won)
+	ADDQ(Imm(4), nums)
+
+	Comment("The others.")
+	Label("triple")
+	is, lx, l2 = sums(3)
+	for i := range 3 {
+		t, u := ZMM(), ZMM()
+		VMULPS(lx[i], lx[i], t)
+		VMULPS(l2[i], best, u)
+		VCMPPS(Imm(cmpGT), u, t, k)
+		VCMPPS(Imm(cmpGT), z, l2[i], k, k)
+		VDIVPS(l2[i], lx[i], t)
+		VMOVAPS(t, k, scale)
+		VMULPS(lx[i], t, t)
+		VMOVAPS(t, k, best)
+		VMOVAPS(is[i], k, won)
+	}
+	ADDQ(Imm(12), nums)
+	DECQ(triples)
+	JNZ(LabelRef("triple"))
+	VMOVAPS(z, dead, scale)
+	VMOVUPS(scale, Mem{Base: p, Disp: symScale})
+	VMOVUPS(won, Mem{Base: p, Disp: symWon})
+	Store(bits, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}

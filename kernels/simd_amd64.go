@@ -1,0 +1,241 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"golang.org/x/sys/cpu"
+)
+
+// accelerated returns the implementations beside the reference that this CPU can run.
+func accelerated() []*Impl {
+	x := &cpu.X86
+	if !x.HasAVX2 || !x.HasF16C {
+		return nil
+	}
+	list := []*Impl{simd("avx2", false)}
+	if x.HasAVX512F && x.HasAVX512DQ {
+		list = append(list, simd("avx512", true))
+	}
+	return list
+}
+
+// simd makes an implementation whose searches have 8 groups in a register, or 16 if wide.
+func simd(name string, wide bool) *Impl {
+	weighted := func(f func([]byte, []float32, []float32, bool)) func(dst []byte, src, weights []float32) {
+		return func(dst []byte, src, weights []float32) { f(dst, src, weights, wide) }
+	}
+	// fit is weighted for the types whose search gives up early: that needs weights that are not negative.
+	fit := func(f func([]byte, []float32, []float32, bool), reference func(dst []byte, src, weights []float32)) func(dst []byte, src, weights []float32) {
+		return func(dst []byte, src, weights []float32) {
+			if plainWeights(weights) {
+				f(dst, src, weights, wide)
+			} else {
+				reference(dst, src, weights)
+			}
+		}
+	}
+	plain := func(f func([]byte, []float32, bool)) func(dst []byte, src []float32) {
+		return func(dst []byte, src []float32) { f(dst, src, wide) }
+	}
+	im := faster(name, []codec{
+		{typ: gguf.F32, quantize: quantizeF32SIMD, dequantize: dequantizeF32SIMD},
+		{typ: gguf.F16, quantize: quantizeF16SIMD, dequantize: dequantizeF16SIMD},
+		{typ: gguf.BF16, quantize: quantizeBF16SIMD, dequantize: dequantizeBF16SIMD},
+		{typ: gguf.Q4_0, quantize: quantizeQ4_0SIMD, quantizeWeighted: weighted(kindQ4_0.quantize)},
+		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: fit(kindQ4_1.quantize, quantizeQ4_1Weighted)},
+		{typ: gguf.Q5_0, quantize: quantizeQ5_0SIMD, quantizeWeighted: weighted(kindQ5_0.quantize)},
+		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: fit(kindQ5_1.quantize, quantizeQ5_1Weighted)},
+		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD},
+		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: fit(quantizeQ2KWeightedSIMD, quantizeQ2KWeighted)},
+		{typ: gguf.Q3K, quantize: quantizeQ3KSIMD, quantizeWeighted: weighted(quantizeQ3KWeightedSIMD)},
+		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: fit(kindQ4K.quantizeWeighted, quantizeQ4KWeighted)},
+		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: fit(kindQ5K.quantizeWeighted, quantizeQ5KWeighted)},
+		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD)},
+	})
+	im.finite = finiteSIMD
+	return im
+}
+
+// plainWeights tells whether no weight is negative or NaN. Then errors only grow along a group.
+func plainWeights(w []float32) bool {
+	for _, v := range w {
+		if !(v >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// onLine is room for a T that starts at a cache line, so that no load crosses one.
+type onLine[T any] struct {
+	room  [64]byte
+	value T
+}
+
+func (o *onLine[T]) start() *T {
+	p := unsafe.Pointer(&o.value)
+	return (*T)(unsafe.Add(p, -int(uintptr(p)&63)))
+}
+
+// The functions below stand in simd_amd64.s, which _gen writes. "Lanes" are vectors of 8 floats, each lane of which
+// belongs to a group of values of its own: lanes[i][s][g] is value i of group g of set s.
+
+//go:generate sh -c "cd _gen && go run . -out ../simd_amd64.s"
+
+// transpose32 lays 8 groups of 32 values side by side in 32 vectors of dst, every other one.
+//
+//go:noescape
+func transpose32(dst, src *float32)
+
+// transpose16 lays 8 groups of 16 values side by side in 16 vectors of dst, every other one.
+//
+//go:noescape
+func transpose16(dst, src *float32)
+
+// transpose16Dense lays 8 groups of 16 values side by side in 16 vectors of dst.
+//
+//go:noescape
+func transpose16Dense(dst, src *float32)
+
+// transpose8Dense is an 8x8 transposition.
+//
+//go:noescape
+func transpose8Dense(dst, src *float32)
+
+// sumSquares8 is sumSquares of 8 rows of n values, n a multiple of 8, whose starts lie stride bytes apart.
+//
+//go:noescape
+func sumSquares8(sums, src *float32, stride, n int)
+
+// magnitudes32 fills 32 vectors of weights, every other one, with the root mean square of their group plus the magnitude of their value.
+//
+//go:noescape
+func magnitudes32(w, x *float32)
+
+// importanceLanes is importance on n vectors, every other one, n a multiple of 4, in place of w, with the sums of each lane.
+//
+//go:noescape
+func importanceLanes(w, x, sums *float32, n int, sigma2 float32)
+
+// affine32 is grid.fit for 16 groups of 32 values, affine16 and affine16abs for groups of 16, the latter with the
+// absolute error. The result has a bit for each group that only the reference can do. See affineLanes.
+//
+//go:noescape
+func affine32(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16abs(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+// Those with AVX-512 do the same.
+//
+//go:noescape
+func affine32Wide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16Wide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+//go:noescape
+func affine16absWide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+
+// symmetric32 is symmetricScale for 16 groups of 32 values, symmetric16 for groups of 16. The result has a bit for each
+// group that only the reference can do and, 16 places up, one for each group of zeros. See symmetricLanes.
+//
+//go:noescape
+func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+//go:noescape
+func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
+
+// Those with AVX-512 do the same, three scales at a time.
+//
+//go:noescape
+func symmetric32Wide(lanes *symmetricLanes, nums *float32, triples int, lo, hi float32) uint32
+
+//go:noescape
+func symmetric16Wide(lanes *symmetricLanes, nums *float32, triples int, lo, hi float32) uint32
+
+// superScale8 is superScale for 8 super-blocks of 8 groups, superScale16 for such of 16. The result has a bit for each
+// super-block that only the reference can do. See superLanes.
+//
+//go:noescape
+func superScale8(lanes *superLanes, nums *float32, nmax float32) uint32
+
+//go:noescape
+func superScale16(lanes *superLanes, nums *float32, nmax float32) uint32
+
+// refine16 is refinedScale with nmax 4 for 16 groups of 16 values. The result has a bit for each group that only the
+// reference can do.
+//
+//go:noescape
+func refine16(lanes *refineLanes) uint32
+
+// absoluteLanes fills n vectors of weights, n a multiple of 4, with |x|.
+//
+//go:noescape
+func absoluteLanes(w, x *float32, n int)
+
+// squaresLanes fills n vectors of weights, n a multiple of 4, with x^2.
+//
+//go:noescape
+func squaresLanes(w, x *float32, n int)
+
+// requantize32 stores nearestInt((x+m)/d), clamped to lo..hi, less lo, for groups of 32 values with a d and an m each.
+//
+//go:noescape
+func requantize32(levels *byte, x, d, m *float32, groups int, lo, hi int32)
+
+// requantize16 does the same for groups of 16 values.
+//
+//go:noescape
+func requantize16(levels *byte, x, d, m *float32, groups int, lo, hi int32)
+
+// levels32 stores nearestInt((x-low)*scale), clamped to lo..hi, less lo, for groups of 32 values.
+//
+//go:noescape
+func levels32(levels *byte, x, scale, low *float32, groups int, lo, hi int32)
+
+// q4_0Blocks and its kin make blocks of 32 values and return how many: they stop before a block with NaN or Inf, or one
+// so small that the inverse of its scale is no number.
+//
+//go:noescape
+func q4_0Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q4_1Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_0Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_1Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q8_0Blocks(dst *byte, src *float32, blocks int) int
+
+// The conversions take n values, a multiple of 8.
+//
+//go:noescape
+func widenF16(dst *float32, src *byte, n int)
+
+//go:noescape
+func widenBF16(dst *float32, src *byte, n int)
+
+//go:noescape
+func narrowBF16(dst *byte, src *float32, n int)
+
+// narrowF16 stops before 8 values with a NaN among them, and returns how many it converted.
+//
+//go:noescape
+func narrowF16(dst *byte, src *float32, n int) int
+
+// finiteBlocks looks at n values, a multiple of 32. It stops before 32 with a NaN or Inf among them, and returns how many
+// it passed.
+//
+//go:noescape
+func finiteBlocks(src *float32, n int) int
