@@ -58,6 +58,9 @@ func (c *Client) Download(ctx context.Context, ref Ref, progress func(Progress))
 	if err := g.Wait(); err != nil {
 		return "", "", err
 	}
+	if err := c.writeRefs(m.repo, m.commit); err != nil {
+		return "", "", m.explain(err)
+	}
 	return m.dir, m.commit, nil
 }
 
@@ -98,8 +101,8 @@ type model struct {
 	client *Client
 	repo   string
 	commit string
-	dir    string // of the snapshot
-	info   *listing  // nil for a model in the cache
+	dir    string   // of the snapshot
+	info   *listing // nil for a model in the cache
 	byName map[string]*hubFile
 }
 
@@ -110,6 +113,9 @@ func (c *Client) find(ctx context.Context, ref Ref) (*model, error) {
 	}
 	if err := errors.Join(checkRepo(ref.Repo), checkRevision(revisionOf(ref))); err != nil {
 		return nil, badRef(ref.String(), err)
+	}
+	if c.invalid != nil && !c.offline {
+		return nil, fmt.Errorf("model %q: %w", ref.Repo, c.invalid)
 	}
 	commit, dir, cacheErr := c.cached(ref.Repo, revisionOf(ref))
 	if c.offline {
@@ -136,11 +142,34 @@ func (c *Client) find(ctx context.Context, ref Ref) (*model, error) {
 	for _, f := range info.Files {
 		m.byName[f.Name] = &hubFile{remoteFile: f, client: c, info: info}
 	}
-	err = c.makeCache(ref.Repo)
-	if err == nil {
-		err = c.writeRef(ref.Repo, info.Revision, info.Commit)
+	c.remember(info)
+	return m, nil
+}
+
+// remember notes in memory which commit a revision was found to be. The cache is told only when the commit is whole
+// there: an older one that is whole shall not be hidden, offline, by one of which someone only saw the headers.
+func (c *Client) remember(info *listing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[[2]string]string{}
 	}
-	return m, m.explain(err)
+	c.seen[[2]string{info.Repo, info.Revision}] = info.Commit
+}
+
+// writeRefs notes in the cache all revisions that were found to be this commit, also by earlier calls: who plans with
+// a branch and downloads the commit that it was means the branch.
+func (c *Client) writeRefs(repo, commit string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, seen := range c.seen {
+		if key[0] == repo && seen == commit {
+			if err := c.writeRef(repo, key[1], commit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func revisionOf(ref Ref) string {
