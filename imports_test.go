@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"hf/safetensors":       {},
 	"hf/tokenizer":         {"hf"},
 	"hf/hubtest":           {"hf"},
+	"registry":             {},
 	"quant":                {"gguf", "hf", "hf/safetensors", "kernels", "quant/arch"},
 	"quant/arch":           {"gguf", "hf", "hf/safetensors", "hf/tokenizer"},
 	"quant/arch/archtest":  {"gguf", "hf", "hf/safetensors", "hf/tokenizer", "quant/arch"},
@@ -37,6 +38,8 @@ var outside = map[string]string{
 	"github.com/spf13/cobra":                        "cmd",
 	"google.golang.org/protobuf/encoding/protowire": "hf/tokenizer",
 	"github.com/ebitengine/purego":                  "quant/interop/oracle",
+	"go.etcd.io/bbolt":                              "registry",
+	"github.com/klauspost/compress/zstd":            "registry",
 }
 
 func TestImportsFollowTheLayers(t *testing.T) {
