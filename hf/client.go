@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,9 +25,14 @@ const (
 type Client struct {
 	settings
 	agent   string
+	base    *url.URL // the endpoint
+	invalid error    // of the environment; told by the first call that needs it
 	http    *http.Client
 	slots   chan struct{} // one per connection in use
 	backoff time.Duration // before the first repetition; it doubles
+
+	mu   sync.Mutex
+	seen map[[2]string]string // repository and revision to commit
 }
 
 // NewClient returns a client that does as the environment says: HF_ENDPOINT, HF_TOKEN and its elder names,
@@ -39,6 +45,7 @@ func NewClient(getenv func(string) string, version string) *Client {
 		slots:    make(chan struct{}, maxConnections),
 		backoff:  500 * time.Millisecond,
 	}
+	c.base, c.invalid = c.checkSettings()
 	if origin := getenv("HF_HUB_USER_AGENT_ORIGIN"); origin != "" {
 		c.agent += "; origin/" + origin
 	}
@@ -51,10 +58,23 @@ func NewClient(getenv func(string) string, version string) *Client {
 	transport.MaxIdleConnsPerHost = maxConnections
 	transport.MaxConnsPerHost = 2 * maxConnections
 	c.http = &http.Client{
-		Transport:     &authorizer{base: transport, endpoint: c.endpoint, token: c.token, agent: c.agent},
+		Transport:     &authorizer{base: transport, endpoint: c.base, token: c.token, agent: c.agent},
 		CheckRedirect: checkRedirect,
 	}
 	return c
+}
+
+// checkSettings refuses an endpoint that is no address and a token that can't stand in a header. Neither is shown: people
+// put passwords into addresses, and tokens into the wrong variable.
+func (s *settings) checkSettings() (*url.URL, error) {
+	u, err := url.Parse(s.endpoint)
+	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" {
+		return &url.URL{}, errors.New("HF_ENDPOINT is not an address like " + defaultEndpoint)
+	}
+	if strings.ContainsFunc(s.token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return u, errors.New("the token (HF_TOKEN or the token file) holds a space or another character that no token has")
+	}
+	return u, nil
 }
 
 // CacheDir is the folder that models are kept in, one folder each. It may not exist yet.
@@ -70,19 +90,24 @@ func (c *Client) GoString() string { return c.String() }
 // redirects, so that none of them can carry the token to another scheme, host or port. (net/http would
 // keep an Authorization header on the way to a subdomain or another port.)
 type authorizer struct {
-	base            http.RoundTripper
-	endpoint, token string
-	agent           string
+	base     http.RoundTripper
+	endpoint *url.URL
+	token    string
+	agent    string
 }
 
 func (a *authorizer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("User-Agent", a.agent)
 	r.Header.Del("Referer") // net/http's, on redirects
-	if e, err := url.Parse(a.endpoint); err == nil && a.token != "" && r.URL.Scheme == e.Scheme && strings.EqualFold(r.URL.Host, e.Host) {
+	if a.token != "" && sameOrigin(r.URL, a.endpoint) {
 		r.Header.Set("Authorization", "Bearer "+a.token)
 	}
 	return a.base.RoundTrip(r)
+}
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
 }
 
 // errRedirect is a redirect that isn't followed.
@@ -125,7 +150,7 @@ func (c *Client) get(ctx context.Context, address, byteRange string, timeout tim
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, newStatusError(resp)
+	return nil, newStatusError(resp, c.base)
 }
 
 var errStalled = errors.New("no answer in time")
@@ -193,17 +218,21 @@ func (e *networkError) Unwrap() error { return e.error }
 type statusError struct {
 	status        int
 	host          string
+	foreign       bool          // not the Hub's own
 	code, message string        // X-Error-Code and X-Error-Message of the Hub
 	after         time.Duration // how long to wait before asking again; 0 if not said
 }
 
-func newStatusError(resp *http.Response) error {
+// newStatusError also says whether another try may help. A refusal by a host that the Hub redirected to means that the
+// signed address has run out: the next try asks the Hub for a fresh one.
+func newStatusError(resp *http.Response, endpoint *url.URL) error {
 	e := &statusError{
 		status: resp.StatusCode, host: resp.Request.URL.Host,
 		code: resp.Header.Get("X-Error-Code"), message: resp.Header.Get("X-Error-Message"),
 		after: retryAfter(resp.Header, time.Now()),
 	}
-	if e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout {
+	e.foreign = !sameOrigin(resp.Request.URL, endpoint)
+	if e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout || e.foreign {
 		return &transientError{err: e, after: e.after}
 	}
 	return e

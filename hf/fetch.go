@@ -23,6 +23,9 @@ const pieceSize = 64 << 20
 // bytes lost with a negative number.
 func (f *hubFile) fetch(ctx context.Context, grown func(int64)) error {
 	c, repo := f.client, f.info.Repo
+	if err := c.makeCache(repo); err != nil {
+		return err
+	}
 	release, err := lock(ctx, c.lockPath(repo, f.etag()))
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func (f *hubFile) piece(ctx context.Context, p *partial, s span, grown func(int6
 		}
 		defer body.Close()
 		for s.begin < s.end {
-			n, err := body.Read(buf)
+			n, err := io.ReadFull(body, buf[:min(int64(len(buf)), s.end-s.begin)])
 			if n > 0 {
 				if err := p.write(buf[:n], s.begin); err != nil {
 					return false, err

@@ -2,9 +2,9 @@ package hf
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +17,7 @@ const headSize = 128 << 10
 
 // OpenRemote opens a model of the Hub without its weights: the small files come into the cache, and of the weights
 // the headers alone are read. Its tensors can be read all the same, by range requests, with retries. A model
-// that the cache holds whole is opened there. Close the checkpoint after use.
+// that the cache holds whole is opened there. Close the checkpoint after use; ctx counts until then.
 //
 // The error is an *Error of kind ErrNotFound, ErrRevision, ErrUnauthorized, ErrGated, ErrOffline, ErrCorrupt,
 // ErrNoWeights or ErrIncomplete where one fits.
@@ -57,8 +57,7 @@ func (m *model) open(ctx context.Context) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Tensors are read after this call has returned, so their requests end with Close and not with ctx.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	life, end := context.WithCancelCause(ctx)
 	headers := make([][]*safetensors.Tensor, len(weights.shards))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, shard := range weights.shards {
@@ -77,15 +76,16 @@ func (m *model) open(ctx context.Context) (*Checkpoint, error) {
 		ck.Tensors, err = weights.collect(who, byShard)
 	}
 	if err != nil {
-		end()
+		end(err)
 		return nil, m.explain(err)
 	}
 	return ck, nil
 }
 
-type closer context.CancelFunc
+// closer ends the requests of a checkpoint's tensors.
+type closer context.CancelCauseFunc
 
-func (c closer) Close() error { c(); return nil }
+func (c closer) Close() error { c(fs.ErrClosed); return nil }
 
 // header reads the header of a file of weights: one request for its beginning, and a second for the rest of a long one.
 func (f *hubFile) header(ctx, life context.Context) ([]*safetensors.Tensor, error) {
@@ -103,7 +103,7 @@ func (f *hubFile) header(ctx, life context.Context) ([]*safetensors.Tensor, erro
 // rangeReader is a file on the Hub as an io.ReaderAt, with its beginning kept while the header is read.
 type rangeReader struct {
 	file *hubFile
-	ctx  context.Context // until Close: ReadAt has none of its own
+	ctx  context.Context // until Close; io.ReaderAt has none of its own
 	head []byte
 }
 
@@ -123,9 +123,6 @@ func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
 		got, err := r.file.readAt(r.ctx, p[n:], off+int64(n))
 		n += got
 		if err != nil {
-			if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
-				err = fmt.Errorf("%s: model is closed", r.file.Name)
-			}
 			return n, err
 		}
 	}

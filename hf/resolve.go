@@ -62,6 +62,9 @@ func (c *Client) resolve(ctx context.Context, repo, revision string, retries int
 	if err != nil {
 		return nil, fmt.Errorf("model %q: answer of %s: %w", repo, c.endpoint, err)
 	}
+	if isCommit(revision) && info.Commit != revision {
+		return nil, fmt.Errorf("model %q: %s answers with commit %s instead of %s", repo, c.endpoint, info.Commit, revision)
+	}
 	info.Repo, info.Revision = repo, revision
 	return info, nil
 }

@@ -19,6 +19,12 @@ func (c *Client) failure(err error, repo, revision, what string) error {
 	page := c.endpoint + "/" + repo
 	var s *statusError
 	if !errors.As(err, &s) {
+		if isNetwork(err) && what != "" {
+			return &Error{
+				Kind: ErrOffline, Message: who + ": " + what + ": the connection keeps breaking off", Cause: err,
+				hint: "run it again: it goes on where it was",
+			}
+		}
 		if isNetwork(err) {
 			return &Error{
 				Kind: ErrOffline, Message: who + ": " + c.endpoint + " can't be reached", Cause: err,
@@ -29,6 +35,8 @@ func (c *Client) failure(err error, repo, revision, what string) error {
 	}
 	e := &Error{Cause: s}
 	switch {
+	case s.foreign:
+		return fmt.Errorf("%s: %w", subject(who, what), err)
 	case s.code == "RevisionNotFound":
 		e.Kind, e.Cause = ErrRevision, nil
 		e.Message = fmt.Sprintf("%s has no revision %q", who, revision)
