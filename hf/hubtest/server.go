@@ -263,9 +263,14 @@ func (s *Server) serveHub(w http.ResponseWriter, r *http.Request) {
 	// /api/models/<id>/revision/<revision>
 	case len(parts) > 4 && parts[0] == "api" && parts[1] == "models" && parts[len(parts)-2] == "revision":
 		s.describe(w, r, strings.Join(parts[2:len(parts)-2], "/"), parts[len(parts)-1])
-	// /api/resolve-cache/models/<org>/<name>/<commit>/<file>
-	case len(parts) > 6 && parts[0] == "api" && parts[1] == "resolve-cache":
-		if _, f := s.find(w, r, parts[3]+"/"+parts[4], parts[5], strings.Join(parts[6:], "/"), authorized); f != nil {
+	// /api/resolve-cache/models/<id>/<commit>/<file>
+	case len(parts) > 5 && parts[0] == "api" && parts[1] == "resolve-cache":
+		i := slices.IndexFunc(parts, func(p string) bool { return len(p) == 40 })
+		if i < 0 {
+			http.NotFound(w, r)
+			return
+		}
+		if _, f := s.find(w, r, strings.Join(parts[3:i], "/"), parts[i], strings.Join(parts[i+1:], "/"), authorized); f != nil {
 			serveBytes(w, r, f)
 		}
 	// /<id>/resolve/<revision>/<file>
