@@ -6,14 +6,12 @@ import "math/bits"
 
 // affineLanes is the workspace of affine32 and its kin: two sets of 8 groups. The assembly knows the fields' places.
 type affineLanes struct {
-	x, w, level [2][32][8]float32
-	scale, min  [2][8]float32 // the result: scale and, as the reference has it, -min
-	wonScale    [2][8]float32 // the inverse scale and the min that led to the best levels
-	wonMin      [2][8]float32
-	hi, first   [2][8]float32
-	sumW, sumX  [2][8]float32
-	best, bad   [2][8]float32
-	tried       [2][8]float32
+	x, w       [32][2][8]float32
+	_          [32][2][8]float32 // levels of the scale that is being tried
+	scale, min [2][8]float32     // the result: scale and, as the reference has it, -min
+	wonScale   [2][8]float32     // the inverse scale and the min that led to the best levels
+	wonMin     [2][8]float32
+	_          [7][2][8]float32 // what the search does not keep in registers
 }
 
 // numerators are those of the inverse scales that a grid tries.

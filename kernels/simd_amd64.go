@@ -71,7 +71,7 @@ func plainWeights(w []float32) bool {
 
 // onLine is room for a T that starts at a cache line, so that no load crosses one.
 type onLine[T any] struct {
-	room  [64]byte
+	_     [64]byte
 	value T
 }
 

@@ -7,7 +7,8 @@ import "math/bits"
 // symmetricLanes is the workspace of symmetric32 and symmetric16: two sets of 8 groups. The assembly knows the fields'
 // places.
 type symmetricLanes struct {
-	x, w, wx [32][2][8]float32
+	x, w     [32][2][8]float32
+	_        [32][2][8]float32 // products of x and w
 	scale    [2][8]float32
 	wonScale [2][8]float32 // the inverse scale that led to the best levels
 }
@@ -173,8 +174,9 @@ func quantizeQ3KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
 
 // refineLanes is the workspace of refine16: two sets of 8 groups. The assembly knows the fields' places.
 type refineLanes struct {
-	x, w, wx, level [16][2][8]float32
-	scale           [2][8]float32
+	x     [16][2][8]float32
+	_     [3][16][2][8]float32 // x^2, x^3 and the levels
+	scale [2][8]float32
 }
 
 func quantizeQ3KSIMD(dst []byte, src []float32) {

@@ -31,26 +31,10 @@ const (
 func affine(name string, n int, absolute bool) {
 	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, steps int, nmax float32) uint32")
 	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
-	end := GP64()
 	row := GP64()
 	at := func(field, set, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 32*set + 64*i} }
 	state := func(field, set int) Mem { return Mem{Base: p, Disp: field + 32*set} }
-	const unroll = 8
-	// rows runs body for each of the values from..to-1 of a group.
-	labels := 0
-	rows := func(from, to int, body func(i int)) {
-		labels++
-		label := "rows" + string(rune('a'+labels))
-		MOVQ(I32(int32(64*from)), row)
-		MOVQ(I32(int32(64*to)), end)
-		Label(label)
-		for i := range unroll {
-			body(i)
-		}
-		ADDQ(I32(64*unroll), row)
-		CMPQ(row, end)
-		JNE(LabelRef(label))
-	}
+	rows := func(from, to int, body func(i int)) { loop(row, from, to, body) }
 	square := func(d VecVirtual) {
 		if absolute {
 			VANDPS(absMask(), d, d)

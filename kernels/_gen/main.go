@@ -7,6 +7,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -116,6 +118,27 @@ func nearestInt(v VecVirtual) {
 	VPAND(mantissa(), v, v)
 	VPSUBD(quietBit(), v, v)
 }
+
+// loop runs body for the rows from..to-1 of lanes, 64 bytes each, 4 rows per turn. What body does with row i is to
+// address memory at row + 64*i.
+func loop(row Register, from, to int, body func(i int)) {
+	loops++
+	label := fmt.Sprintf("rows%d", loops)
+	if from == 0 {
+		XORQ(row, row)
+	} else {
+		MOVQ(I32(int32(64*from)), row)
+	}
+	Label(label)
+	for i := range 4 {
+		body(i)
+	}
+	ADDQ(I32(64*4), row)
+	CMPQ(row, I32(int32(64*to)))
+	JNE(LabelRef(label))
+}
+
+var loops int
 
 // tile transposes 8 rows of 8 floats.
 func tile(r []VecVirtual) []VecVirtual {

@@ -24,14 +24,14 @@ func symmetric(name string, n int) {
 	lo, hi := broadcast("lo"), broadcast("hi")
 	bits := GP32()
 	XORL(bits, bits)
-	nums, pairs := GP64(), GP64()
+	nums, pairs, row := GP64(), GP64(), GP64()
 	for s := range 2 {
-		at := func(field, i int) Mem { return Mem{Base: p, Disp: field + 32*s + 64*i} }
+		at := func(field, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 32*s + 64*i} }
 		state := func(field int) Mem { return Mem{Base: p, Disp: field + 32*s} }
 
 		Comment("The value of greatest magnitude.")
 		top, mag, nan := zero(), zero(), zero()
-		for i := range n {
+		loop(row, 0, n, func(i int) {
 			x, w, a, g := YMM(), YMM(), YMM(), YMM()
 			VMOVUPS(at(symX, i), x)
 			VANDPS(absMask(), x, a)
@@ -42,7 +42,7 @@ func symmetric(name string, n int) {
 			VMOVUPS(w, at(symWX, i))
 			VSUBPS(x, x, x)
 			VADDPS(x, nan, nan)
-		}
+		})
 		dead := YMM()
 		VCMPPS(Imm(cmpLT), constant("epsilon", 0x26901d7d), mag, dead) // 1e-15
 		g := GP32()
@@ -64,7 +64,7 @@ func symmetric(name string, n int) {
 				VXORPS(lx[k], lx[k], lx[k])
 				VXORPS(l2[k], l2[k], l2[k])
 			}
-			for i := range n {
+			loop(row, 0, n, func(i int) {
 				for k := range count {
 					l, t := YMM(), YMM()
 					VMULPS(at(symX, i), is[k], l)
@@ -77,7 +77,7 @@ func symmetric(name string, n int) {
 					VMULPS(t, l, l)
 					VADDPS(l, l2[k], l2[k])
 				}
-			}
+			})
 			return is, lx, l2
 		}
 		Comment("The scale that maps it to the lowest level.")

@@ -34,22 +34,9 @@ func wideConstant(m Mem) VecVirtual {
 func affineWide(name string, n int, absolute bool) {
 	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, steps int, nmax float32) uint32")
 	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
-	row, end := GP64(), GP64()
+	row := GP64()
 	at := func(field, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 64*i} }
-	labels := 0
-	rows := func(from, to int, body func(i int)) {
-		labels++
-		label := "rows" + string(rune('a'+labels))
-		MOVQ(I32(int32(64*from)), row)
-		MOVQ(I32(int32(64*to)), end)
-		Label(label)
-		for i := range 8 {
-			body(i)
-		}
-		ADDQ(I32(64*8), row)
-		CMPQ(row, end)
-		JNE(LabelRef(label))
-	}
+	rows := func(from, to int, body func(i int)) { loop(row, from, to, body) }
 	nm, z := wideParam("nmax"), wideZero()
 	abs, limit := wideConstant(absMask()), wideConstant(exactLimit())
 	minusHalf, nearHalf := wideConstant(constant("minusHalf", 0xbf000000)), wideConstant(constant("nearHalf", 0x3ee66666))
@@ -258,13 +245,14 @@ func symmetricWide(name string, n int) {
 	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, triples int, lo, hi float32) uint32")
 	p, nums, triples := ptr("lanes"), ptr("nums"), ptr("triples")
 	lo, hi, z, abs := wideParam("lo"), wideParam("hi"), wideZero(), wideConstant(absMask())
-	at := func(field, i int) Mem { return Mem{Base: p, Disp: field + 64*i} }
+	row := GP64()
+	at := func(field, i int) Mem { return Mem{Base: p, Index: row, Scale: 1, Disp: field + 64*i} }
 	bits, g := GP32(), GP32()
 
 	Comment("The value of greatest magnitude.")
 	top, mag, nan := wideZero(), wideZero(), wideZero()
 	k, dead := K(), K()
-	for i := range n {
+	loop(row, 0, n, func(i int) {
 		x, a := ZMM(), ZMM()
 		VMOVUPS(at(symX, i), x)
 		VPANDD(abs, x, a)
@@ -275,7 +263,7 @@ func symmetricWide(name string, n int) {
 		VMOVUPS(a, at(symWX, i))
 		VSUBPS(x, x, x)
 		VADDPS(x, nan, nan)
-	}
+	})
 	VCMPPS(Imm(cmpLT), wideConstant(constant("epsilon", 0x26901d7d)), mag, dead)
 	KMOVW(dead, bits)
 	SHLL(Imm(16), bits)
@@ -290,7 +278,7 @@ func symmetricWide(name string, n int) {
 			VBROADCASTSS(Mem{Base: nums, Disp: 4 * k}, is[k])
 			VDIVPS(top, is[k], is[k])
 		}
-		for i := range n {
+		loop(row, 0, n, func(i int) {
 			x, w, wx := ZMM(), ZMM(), ZMM()
 			VMOVUPS(at(symX, i), x)
 			VMOVUPS(at(symW, i), w)
@@ -307,7 +295,7 @@ func symmetricWide(name string, n int) {
 				VMULPS(t, l, l)
 				VADDPS(l, l2[k], l2[k])
 			}
-		}
+		})
 		return is, lx, l2
 	}
 	Comment("The scale that maps it to the lowest level.")
