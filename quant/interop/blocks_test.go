@@ -263,6 +263,6 @@ func TestGoldenVectorsAreCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(have, text.Bytes()) {
-		t.Error("kernels/testdata/golden.txt is not what the libraries give: run `go test -tags interop ./quant/interop -run Golden -update`")
+		t.Error("kernels/testdata/golden.txt is not what the libraries give: run `make golden`")
 	}
 }
