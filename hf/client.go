@@ -31,6 +31,9 @@ type Client struct {
 	slots   chan struct{} // one per connection in use
 	backoff time.Duration // before the first repetition; it doubles
 
+	pieceSize   int64 // what one request asks for
+	recordEvery int64 // what a power cut costs at most
+
 	mu   sync.Mutex
 	seen map[[2]string]string // repository and revision to commit
 }
@@ -44,6 +47,9 @@ func NewClient(getenv func(string) string, version string) *Client {
 		agent:    "nexus-quant/" + version,
 		slots:    make(chan struct{}, maxConnections),
 		backoff:  500 * time.Millisecond,
+
+		pieceSize:   64 << 20,
+		recordEvery: 32 << 20,
 	}
 	c.base, c.invalid = c.checkSettings()
 	if origin := getenv("HF_HUB_USER_AGENT_ORIGIN"); origin != "" {

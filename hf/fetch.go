@@ -15,9 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pieceSize is what one request asks for.
-const pieceSize = 64 << 20
-
 // fetch brings a file into the cache, whole and with the right checksum. While it works it holds the lock of the
 // blob, so that two processes don't fetch the same bytes. grown is told of every byte gained, and of
 // bytes lost with a negative number.
@@ -50,13 +47,13 @@ func (f *hubFile) fetch(ctx context.Context, grown func(int64)) error {
 // checksum nothing is kept.
 func (f *hubFile) fill(ctx context.Context, grown func(int64)) error {
 	c, repo := f.client, f.info.Repo
-	p, err := openPartial(c.partialPath(repo, f.etag()), f.Size)
+	p, err := openPartial(c.partialPath(repo, f.etag()), f.Size, c.recordEvery)
 	if err != nil {
 		return err
 	}
 	defer p.close()
 	grown(p.filled.size())
-	err = f.pieces(ctx, p, pieceSize, grown)
+	err = f.pieces(ctx, p, c.pieceSize, grown)
 	if errors.Is(err, errNoRanges) {
 		// One piece over the whole file is asked for without a range.
 		grown(-p.filled.size())

@@ -10,9 +10,6 @@ import (
 	"sync"
 )
 
-// recordEvery is how many bytes may be fetched again after a power cut.
-const recordEvery = 32 << 20
-
 // partial is a blob on its way: a file of the final size with holes, and beside it a journal of the ranges that are
 // filled. A range is written to the journal only when its bytes are on the disk, so that the journal never promises
 // more than there is, whatever ends the program. The caller holds the blob's lock.
@@ -20,8 +17,9 @@ const recordEvery = 32 << 20
 // The journal's first line states its version and the size, each further line a range as "begin end". A last line
 // that was cut off is ignored.
 type partial struct {
-	path string
-	size int64
+	path        string
+	size        int64
+	recordEvery int64 // how many bytes may be fetched again after a power cut
 
 	file, journal *os.File
 
@@ -37,8 +35,8 @@ func (p *partial) journalPath() string { return p.path + ".ranges" }
 func (p *partial) journalHead() string { return fmt.Sprintf("nexus-quant ranges 1 %d\n", p.size) }
 
 // openPartial goes on with the partial at path, or begins one.
-func openPartial(path string, size int64) (p *partial, err error) {
-	p = &partial{path: path, size: size}
+func openPartial(path string, size, recordEvery int64) (p *partial, err error) {
+	p = &partial{path: path, size: size, recordEvery: recordEvery}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -141,7 +139,7 @@ func (p *partial) write(b []byte, off int64) error {
 	s := span{off, off + int64(len(b))}
 	p.filled.add(s)
 	p.news.add(s)
-	due := p.news.size() >= recordEvery
+	due := p.news.size() >= p.recordEvery
 	p.mu.Unlock()
 	if due {
 		return p.record()
