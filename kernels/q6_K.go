@@ -74,18 +74,15 @@ func storeScalesQ6K(block []byte, scales, d *[16]float32) bool {
 }
 
 func packQ6K(block []byte, levels *[256]uint8) {
+	const low4, low2 = 15 * each, 3 * each
 	for half := range 2 {
-		l := levels[128*half:][:128]
-		low, high := block[64*half:][:64], block[128+32*half:][:32]
-		for i := 0; i < 64; i += 8 {
-			putEight(low[i:], eight(l[i:])&(15*each)|eight(l[i+64:])&(15*each)<<4)
-		}
+		nibbles, high := block[64*half:][:64], block[128+32*half:][:32]
 		for i := 0; i < 32; i += 8 {
-			var bits uint64
-			for part := range 4 {
-				bits |= eight(l[i+32*part:]) >> 4 & (3 * each) << (2 * part)
-			}
-			putEight(high[i:], bits)
+			l := levels[128*half+i:][:104]
+			a, b, c, d := eight(l), eight(l[32:]), eight(l[64:]), eight(l[96:])
+			putEight(nibbles[i:], a&low4|c&low4<<4)
+			putEight(nibbles[i+32:], b&low4|d&low4<<4)
+			putEight(high[i:], a>>4&low2|b>>4&low2<<2|c>>4&low2<<4|d>>4&low2<<6)
 		}
 	}
 }

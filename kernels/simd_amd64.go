@@ -50,7 +50,7 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: fit(kindQ5_1.quantize, quantizeQ5_1Weighted)},
 		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD},
 		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: fit(quantizeQ2KWeightedSIMD, quantizeQ2KWeighted)},
-		{typ: gguf.Q3K, quantize: quantizeQ3KSIMD, quantizeWeighted: weighted(quantizeQ3KWeightedSIMD)},
+		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD)},
 		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: fit(kindQ4K.quantizeWeighted, quantizeQ4KWeighted)},
 		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: fit(kindQ5K.quantizeWeighted, quantizeQ5KWeighted)},
 		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD)},
@@ -174,6 +174,11 @@ func superScale16(lanes *superLanes, nums *float32, nmax float32) uint32
 //
 //go:noescape
 func refine16(lanes *refineLanes) uint32
+
+// refine16Wide does it with AVX-512, for two super-blocks.
+//
+//go:noescape
+func refine16Wide(lanes *[2]refineLanes) uint32
 
 // absoluteLanes fills n vectors of weights, n a multiple of 4, with |x|.
 //

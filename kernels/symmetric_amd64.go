@@ -179,28 +179,45 @@ type refineLanes struct {
 	scale [2][8]float32
 }
 
-func quantizeQ3KSIMD(dst []byte, src []float32) {
-	var room onLine[refineLanes]
+// searchRefined refines the levels of the groups in the lanes of one or two super-blocks.
+func searchRefined(l *[2]refineLanes, blocks int, wide bool) (bad uint32) {
+	if wide {
+		return refine16Wide(l)
+	}
+	for i := range blocks {
+		bad |= refine16(&l[i]) << (16 * i)
+	}
+	return bad
+}
+
+func quantizeQ3KSIMD(dst []byte, src []float32, wide bool) {
+	var room onLine[[2]refineLanes]
 	l := room.start()
 	var s q3KBlock
 	var zero [16]float32
-	for ; len(src) >= 256; src, dst = src[256:], dst[q3KSize:] {
-		x, block := src[:256], dst[:q3KSize]
-		transpose16(&l.x[0][0][0], &x[0])
-		transpose16(&l.x[0][1][0], &x[128])
-		bad := refine16(l)
-		copy(s.scales[:8], l.scale[0][:])
-		copy(s.scales[8:], l.scale[1][:])
-		for m := uint16(bad); m != 0; m &= m - 1 {
-			s.fitPlainGroup(x, bits.TrailingZeros16(m))
+	for len(src) >= 256 {
+		blocks := min(2, len(src)/256)
+		for i := range blocks {
+			transpose16(&l[i].x[0][0][0], &src[256*i])
+			transpose16(&l[i].x[0][1][0], &src[256*i+128])
 		}
-		d := s.storeScales(block, s.superScalePlain())
-		requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
-		for j, v := range d {
-			if v == 0 {
-				s.fitPlainGroup(x, j)
+		bad := searchRefined(l, blocks, wide)
+		for i := range blocks {
+			x, block := src[:256], dst[:q3KSize]
+			copy(s.scales[:8], l[i].scale[0][:])
+			copy(s.scales[8:], l[i].scale[1][:])
+			for m := uint16(bad >> (16 * i)); m != 0; m &= m - 1 {
+				s.fitPlainGroup(x, bits.TrailingZeros16(m))
 			}
+			d := s.storeScales(block, s.superScalePlain())
+			requantize16(&s.levels[0], &x[0], &d[0], &zero[0], 16, -4, 3)
+			for j, v := range d {
+				if v == 0 {
+					s.fitPlainGroup(x, j)
+				}
+			}
+			s.pack(block)
+			src, dst = src[256:], dst[q3KSize:]
 		}
-		s.pack(block)
 	}
 }

@@ -47,6 +47,7 @@ func main() {
 	affineWide("affine16absWide", 16, true)
 	symmetricWide("symmetric32Wide", 32)
 	symmetricWide("symmetric16Wide", 16)
+	refineWide()
 	Generate()
 }
 

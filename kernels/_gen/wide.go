@@ -332,3 +332,122 @@ func symmetricWide(name string, n int) {
 	VZEROUPPER()
 	RET()
 }
+
+// refineWide is refine for two sets of 16 groups, so that one can go on while the other waits for a quotient.
+func refineWide() {
+	TEXT("refine16Wide", NOSPLIT, "func(lanes *byte) uint32")
+	p := ptr("lanes")
+	const lanesSize = refScale + 64
+	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: lanesSize*s + field + 64*i} }
+	z, abs := wideZero(), wideConstant(absMask())
+	lowest, highest := wideConstant(constant("minus4", 0xc0800000)), wideConstant(constant("three", 0x40400000))
+	magic, low23, quiet := wideConstant(magicF()), wideConstant(mantissa()), wideConstant(quietBit())
+	bits, g := GP32(), GP32()
+	XORL(bits, bits)
+
+	Comment("The levels at the scale that maps the value of greatest magnitude to the lowest.")
+	var lx, l2 [2]VecVirtual
+	var alive [2]Op
+	for s := range 2 {
+		top, mag, nan, k := wideZero(), wideZero(), wideZero(), K()
+		for i := range 16 {
+			x, w, a := ZMM(), ZMM(), ZMM()
+			VMOVUPS(at(refX, s, i), x)
+			VPANDD(abs, x, a)
+			VCMPPS(Imm(cmpGT), mag, a, k)
+			VMOVAPS(a, k, mag)
+			VMOVAPS(x, k, top)
+			VMULPS(x, x, w)
+			VMOVUPS(w, at(refW, s, i))
+			VMULPS(x, w, w)
+			VMOVUPS(w, at(refWX, s, i))
+			VSUBPS(x, x, x)
+			VADDPS(x, nan, nan)
+		}
+		VCMPPS(Imm(cmpUnord), nan, nan, k)
+		KMOVW(k, g)
+		SHLL(Imm(uint64(16*s)), g)
+		ORL(g, bits)
+		alive[s] = K()
+		VCMPPS(Imm(cmpNLT), wideConstant(constant("epsilon", 0x26901d7d)), mag, alive[s])
+		is := ZMM()
+		lx[s], l2[s] = wideZero(), wideZero()
+		VDIVPS(top, lowest, is)
+		for i := range 16 {
+			l, t := ZMM(), ZMM()
+			VMULPS(at(refX, s, i), is, l)
+			VRNDSCALEPS(Imm(nearest), l, l)
+			VMINPS(highest, l, l)
+			VMAXPS(lowest, l, l)
+			VMOVUPS(l, at(refLevel, s, i))
+			VMULPS(at(refWX, s, i), l, t)
+			VADDPS(t, lx[s], lx[s])
+			VMULPS(at(refW, s, i), l, t)
+			VMULPS(t, l, l)
+			VADDPS(l, l2[s], l2[s])
+		}
+	}
+
+	Comment("One level at a time, while that helps.")
+	rounds, changed := GP32(), K()
+	MOVL(U32(5), rounds)
+	Label("round")
+	KXORW(changed, changed, changed)
+	for i := range 16 {
+		for s := range 2 {
+			l, a, c, n, t, u, may := ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), K()
+			VMOVUPS(at(refLevel, s, i), l)
+			VMULPS(at(refWX, s, i), l, a)
+			VSUBPS(a, lx[s], a)
+			VMULPS(at(refW, s, i), l, c)
+			VMULPS(l, c, c)
+			VSUBPS(c, l2[s], c)
+			VMULPS(at(refX, s, i), c, n)
+			VDIVPS(a, n, n)
+			// nearestInt, and then limits that leave nothing to be rounded.
+			VADDPS(magic, n, n)
+			VPANDD(low23, n, n)
+			VPSUBD(quiet, n, n)
+			VCVTDQ2PS(n, n)
+			VMINPS(highest, n, n)
+			VMAXPS(lowest, n, n)
+			VCMPPS(Imm(cmpGT), z, a, alive[s], may)
+			VCMPPS(Imm(cmpNEQ), l, n, may, may)
+			KORTESTW(may, may)
+			skip := "keep" + string(rune('a'+i)) + string(rune('a'+s))
+			JEQ(LabelRef(skip))
+			VMULPS(at(refWX, s, i), n, t)
+			VADDPS(t, a, a)
+			VMULPS(at(refW, s, i), n, t)
+			VMULPS(n, t, t)
+			VADDPS(t, c, c)
+			VCMPPS(Imm(cmpGT), z, c, may, may)
+			VMULPS(a, a, t)
+			VMULPS(l2[s], t, t)
+			VMULPS(lx[s], lx[s], u)
+			VMULPS(c, u, u)
+			VCMPPS(Imm(cmpGT), u, t, may, may)
+			VMOVAPS(n, may, l)
+			VMOVUPS(l, at(refLevel, s, i))
+			VMOVAPS(a, may, lx[s])
+			VMOVAPS(c, may, l2[s])
+			KORW(may, changed, changed)
+			Label(skip)
+		}
+	}
+	KORTESTW(changed, changed)
+	JEQ(LabelRef("settled"))
+	DECL(rounds)
+	JNZ(LabelRef("round"))
+	Label("settled")
+	for s := range 2 {
+		scale, t, k := wideZero(), ZMM(), K()
+		VDIVPS(l2[s], lx[s], t)
+		VCMPPS(Imm(cmpGT), z, l2[s], alive[s], k)
+		VMOVAPS(t, k, scale)
+		VMOVUPS(scale, at(refScale, s, 0))
+	}
+	Store(bits, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
