@@ -21,7 +21,7 @@ func weights(n int, names ...string) string {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
 	b = append(b, text...)
 	for i := range names {
-		b = append(b, strings.Repeat(string(rune('a'+i)), n)...)
+		b = append(b, strings.Repeat(string(rune('a'+i%26)), n)...)
 	}
 	return string(b)
 }

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Server is a Hub with its models, on two hosts: the Hub itself and the content server that it redirects large
@@ -34,6 +35,7 @@ type Server struct {
 	token    string
 	fault    func(*http.Request) *Fault
 	requests []Request
+	serving  int // requests that are not answered to their end
 	epoch    int // signed URLs of an elder epoch have expired
 }
 
@@ -182,10 +184,16 @@ func (s *Server) Expire() {
 	s.epoch++
 }
 
-// Requests lists what was asked so far, and begins a new list.
+// Requests lists what was asked so far, and begins a new list. Requests under way are waited for, so that those that a
+// client has left don't turn up later.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for deadline := time.Now().Add(5 * time.Second); s.serving > 0 && time.Now().Before(deadline); {
+		s.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		s.mu.Lock()
+	}
 	list := s.requests
 	s.requests = nil
 	return list
@@ -198,6 +206,7 @@ func (s *Server) ContentHost() string { return strings.TrimPrefix(s.content.URL,
 func (s *Server) handler(content bool, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
+		s.serving++
 		var fault *Fault
 		if s.fault != nil {
 			fault = s.fault(r)
@@ -206,6 +215,7 @@ func (s *Server) handler(content bool, serve http.HandlerFunc) http.Handler {
 		c := &counter{ResponseWriter: w}
 		defer func() { // also when a fault cuts the connection
 			s.mu.Lock()
+			s.serving--
 			s.requests = append(s.requests, Request{
 				Content: content, Path: r.URL.Path, Range: r.Header.Get("Range"),
 				Authorization: r.Header.Get("Authorization"), UserAgent: r.UserAgent(), Sent: c.n,
