@@ -1,0 +1,153 @@
+package hf
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nexus-quant/nexus-quant/hf/hubtest"
+)
+
+func TestReadingATensorEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	s := newHub(t, tiny())
+	ctx, cancel := context.WithCancel(t.Context())
+	ck, err := newClient(t, s).OpenRemote(ctx, hubRef(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	s.Inject(func(*http.Request) *hubtest.Fault { cancel(); return &hubtest.Fault{StallAfter: -1} })
+	if _, err := ck.Tensors[0].ReadAt(make([]byte, 10), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenRemoteHoldsShardsAgainstTheIndex(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(map[string]string){
+		`tensor "b" is in model.safetensors.index.json, but not in shard ` + shard2:              func(f map[string]string) { f[shard2] = weights(1) },
+		`shard ` + shard3 + ` holds tensor "z", which model.safetensors.index.json doesn't list`: func(f map[string]string) { f[shard3] = weights(1, "c", "z") },
+		shard1 + `: header of 8319401308405526371 bytes, the format allows`:                      func(f map[string]string) { f[shard1] = "consists of text" },
+		`file name "../` + shard1 + `" leads out of the model's folder`:                          func(f map[string]string) { f[indexFile] = index("a", "../"+shard1) },
+		`tensors take 300000 bytes, the file has 299999: file is truncated`:                      func(f map[string]string) { f[shard2] = f[shard2][:len(f[shard2])-1] },
+	} {
+		files := tiny()
+		change(files)
+		ck, err := newClient(t, newHub(t, files)).OpenRemote(t.Context(), hubRef(""))
+		if err == nil {
+			ck.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), repo) {
+			t.Errorf("got %v, want it to contain %q", err, want)
+		}
+	}
+}
+
+// TestLookingAtACommitDoesntHideAnOlderOneOffline plans with a new commit without downloading it.
+func TestLookingAtACommitDoesntHideAnOlderOneOffline(t *testing.T) {
+	t.Parallel()
+	s := newHub(t, tiny())
+	c := newClient(t, s)
+	old := download(t, c)
+	files := tiny()
+	files[shard3] = weights(12, "c")
+	s.Set(repo, asFS(files))
+	ck, err := c.OpenRemote(t.Context(), hubRef(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ck.Close()
+	offline := newClient(t, s, "HF_HOME", filepath.Dir(c.CacheDir()), "HF_HUB_OFFLINE", "1")
+	if dir, _, err := offline.Download(t.Context(), hubRef(""), nil); dir != old {
+		t.Errorf("got %s, %v; want %s", dir, err, old)
+	}
+
+	// Downloading the commit that a branch was found to be moves the branch.
+	commit := s.Commit(repo)
+	if _, _, err := c.Download(t.Context(), hubRef(commit), nil); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(repoDir(c.cache, repo), "refs", "main")); string(b) != commit {
+		t.Errorf("refs/main is %q, want %q; %v", b, commit, err)
+	}
+}
+
+// TestTheTokenStaysWithItsOrigin redirects to each kind of other place.
+func TestTheTokenStaysWithItsOrigin(t *testing.T) {
+	t.Parallel()
+	const token = "hf_secret"
+	var seen atomic.Pointer[http.Request]
+	target := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen.Store(r) })
+	plain := httptest.NewServer(target)
+	defer plain.Close()
+	secure := httptest.NewTLSServer(target)
+	defer secure.Close()
+	sameName := strings.Replace(plain.URL, "127.0.0.1", "localhost", 1)
+	var to atomic.Value
+	redirect := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			t.Errorf("the endpoint got %q", r.Header.Get("Authorization"))
+		}
+		http.Redirect(w, r, to.Load().(string), http.StatusFound)
+	})
+	httpHub, httpsHub := httptest.NewServer(redirect), httptest.NewTLSServer(redirect)
+	defer httpHub.Close()
+	defer httpsHub.Close()
+	for _, test := range []struct {
+		name, from, to string
+		follows        bool
+	}{
+		{"another port", httpHub.URL, plain.URL, true},
+		{"another name", httpHub.URL, sameName, true},
+		{"http to https", httpHub.URL, secure.URL, true},
+		{"https, another port", httpsHub.URL, secure.URL, true},
+		{"https to http", httpsHub.URL, plain.URL, false},
+	} {
+		seen.Store(nil)
+		to.Store(test.to)
+		c := NewClient(func(name string) string {
+			return map[string]string{"HF_ENDPOINT": test.from, "HF_TOKEN": token, "HF_HOME": t.TempDir()}[name]
+		}, "test")
+		c.http.Transport.(*authorizer).base.(*http.Transport).TLSClientConfig = secure.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		resp, err := c.get(t.Context(), test.from+"/x", "", 5*time.Second)
+		if test.follows != (err == nil) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+		r := seen.Load()
+		if test.follows != (r != nil) {
+			t.Errorf("%s: the target got %v", test.name, r)
+		}
+		if r != nil && (r.Header.Get("Authorization") != "" || r.Referer() != "") {
+			t.Errorf("%s: the target got %v", test.name, r.Header)
+		}
+	}
+}
+
+func TestAnEnvironmentThatCantBeUsedIsNotTried(t *testing.T) {
+	for name, env := range map[string][]string{
+		"HF_ENDPOINT":                 {"HF_ENDPOINT", "huggingface.co"},
+		"HF_ENDPOINT with a password": {"HF_ENDPOINT", "https://me:hf_secret@huggingface.co"},
+		"HF_TOKEN":                    {"HF_TOKEN", "hf_secret\nX-Evil: 1"},
+	} {
+		s := newHub(t, tiny())
+		c := newClient(t, s, env...)
+		_, err := c.OpenRemote(t.Context(), hubRef(""))
+		if err == nil || !strings.Contains(err.Error(), env[0]) || strings.Contains(err.Error(), "hf_secret") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if n := len(s.Requests()); n > 0 {
+			t.Errorf("%s: asked %d times", name, n)
+		}
+	}
+}
