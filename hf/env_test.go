@@ -3,6 +3,7 @@ package hf
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,24 @@ func TestTokenFileInHFHome(t *testing.T) {
 	got := readSettings(func(name string) string { return map[string]string{"HF_HOME": dir}[name] })
 	if got.token != "hf_home" {
 		t.Errorf("got token %q", got.token)
+	}
+}
+
+func TestSettingsThatCantBeUsedAreRefusedWithoutBeingShown(t *testing.T) {
+	for _, env := range []map[string]string{
+		{"HF_ENDPOINT": "huggingface.co"},
+		{"HF_ENDPOINT": "ftp://mirror.example"},
+		{"HF_ENDPOINT": "https://user:secret@mirror.example"},
+		{"HF_ENDPOINT": "https://mirror.example?key=secret"},
+		{"HF_ENDPOINT": "://secret"},
+		{"HF_TOKEN": "hf_secret\nInjected: 1"},
+		{"HF_TOKEN": "my secret"},
+	} {
+		env["HF_HOME"] = t.TempDir()
+		c := NewClient(func(name string) string { return env[name] }, "test")
+		_, err := c.OpenRemote(t.Context(), hubRef(""))
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "HF_") {
+			t.Errorf("%v: got %v", env, err)
+		}
 	}
 }

@@ -113,6 +113,7 @@ func TestTransientFailuresOfTheListingAreRepeated(t *testing.T) {
 }
 
 func TestRepetitionsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Inject(func(r *http.Request) *hubtest.Fault {
@@ -131,6 +132,7 @@ func TestRepetitionsAreBounded(t *testing.T) {
 }
 
 func TestAConnectionThatAlwaysBreaksGetsThereInTheEnd(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Inject(func(r *http.Request) *hubtest.Fault {
@@ -143,6 +145,7 @@ func TestAConnectionThatAlwaysBreaksGetsThereInTheEnd(t *testing.T) {
 }
 
 func TestALongWaitIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Times(1, hubtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "3600"}}, isWeights)
@@ -177,6 +180,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestTheServerIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Times(1, hubtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, isWeights)
@@ -188,6 +192,7 @@ func TestTheServerIsWaitedFor(t *testing.T) {
 }
 
 func TestCorruptBytes(t *testing.T) {
+	t.Parallel()
 	for name, file := range map[string]string{"large file, sha256": singleFile, "small file, git's sha1": "config.json"} {
 		match := func(r *http.Request) bool {
 			return file == singleFile && isWeights(r) || strings.HasPrefix(r.URL.Path, "/api/resolve-cache/") && strings.HasSuffix(r.URL.Path, file)
@@ -230,6 +235,7 @@ func TestAShortFileIsRefused(t *testing.T) {
 }
 
 func TestAServerWithoutRanges(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Inject(func(r *http.Request) *hubtest.Fault {
@@ -242,6 +248,7 @@ func TestAServerWithoutRanges(t *testing.T) {
 }
 
 func TestSignedAddressesThatExpireAreRenewed(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	n := 0
@@ -257,6 +264,7 @@ func TestSignedAddressesThatExpireAreRenewed(t *testing.T) {
 }
 
 func TestCancelEndsAtOnceAndLeavesTheRestToTheNextRun(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Inject(func(r *http.Request) *hubtest.Fault {
@@ -351,6 +359,7 @@ func downloadProcess(t *testing.T, s *hubtest.Server, home string) *exec.Cmd {
 }
 
 func TestAKilledProcessIsGoneOnWith(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	s.Inject(func(r *http.Request) *hubtest.Fault {
@@ -387,6 +396,7 @@ func TestAKilledProcessIsGoneOnWith(t *testing.T) {
 }
 
 func TestTwoProcessesShareOneDownload(t *testing.T) {
+	t.Parallel()
 	s := newHub(t, big())
 	c := pieceClient(t, s)
 	home := filepath.Dir(c.CacheDir())
@@ -486,6 +496,7 @@ func TestOpenRemoteReadsHeadersAlone(t *testing.T) {
 }
 
 func TestOpenRemoteOfALongHeader(t *testing.T) {
+	t.Parallel()
 	var names []string
 	for i := range 3000 {
 		names = append(names, fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", i))
