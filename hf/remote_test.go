@@ -133,21 +133,3 @@ func TestTheTokenStaysWithItsOrigin(t *testing.T) {
 		}
 	}
 }
-
-func TestAnEnvironmentThatCantBeUsedIsNotTried(t *testing.T) {
-	for name, env := range map[string][]string{
-		"HF_ENDPOINT":                 {"HF_ENDPOINT", "huggingface.co"},
-		"HF_ENDPOINT with a password": {"HF_ENDPOINT", "https://me:hf_secret@huggingface.co"},
-		"HF_TOKEN":                    {"HF_TOKEN", "hf_secret\nX-Evil: 1"},
-	} {
-		s := newHub(t, tiny())
-		c := newClient(t, s, env...)
-		_, err := c.OpenRemote(t.Context(), hubRef(""))
-		if err == nil || !strings.Contains(err.Error(), env[0]) || strings.Contains(err.Error(), "hf_secret") {
-			t.Errorf("%s: got %v", name, err)
-		}
-		if n := len(s.Requests()); n > 0 {
-			t.Errorf("%s: asked %d times", name, n)
-		}
-	}
-}
