@@ -162,9 +162,9 @@ func sumSquaresBlocks(sums *[8]float32, src []float32) {
 // requantizeSIMD is requantize. The result has a bit for each group whose scale came out as 0: it must be given the
 // levels of its search.
 func (b *affineBlock) requantizeSIMD(nmax int32, x []float32, block []byte) (dead uint8) {
-	var d, m [8]float32
-	for j := range d {
-		if d[j], m[j] = groupScale(block, j); d[j] == 0 {
+	d, m := groupScales(block)
+	for j, v := range d {
+		if v == 0 {
 			dead |= 1 << j
 		}
 	}

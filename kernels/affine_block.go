@@ -78,14 +78,14 @@ func (s *affineBlock) storeScales(block []byte, d, m float32) {
 // requantize rounds x anew to the scales that the block now holds. A group whose scale came out as 0 keeps the levels
 // of its search.
 func (s *affineBlock) requantize(nmax int32, x []float32, block []byte) {
-	for j := range 8 {
-		d, m := groupScale(block, j)
+	scales, mins := groupScales(block)
+	for j, d := range scales {
 		if d == 0 {
 			continue
 		}
 		levels := s.levels[32*j : 32*j+32]
 		for i, v := range x[32*j : 32*j+32] {
-			levels[i] = uint8(max(0, min(nmax, nearestInt((v+m)/d))))
+			levels[i] = uint8(max(0, min(nmax, nearestInt((v+mins[j])/d))))
 		}
 	}
 }
@@ -115,14 +115,13 @@ func packScales(b []byte, sc, m *[8]uint8) {
 	}
 }
 
-// groupScale reads scale and min of group j from the first 16 bytes of a Q4_K or Q5_K block (get_scale_min_k4).
-func groupScale(block []byte, j int) (scale, low float32) {
-	b := block[4:16]
-	var sc, m uint8
-	if j < 4 {
-		sc, m = b[j]&63, b[j+4]&63
-	} else {
-		sc, m = b[j+4]&15|b[j-4]>>6<<4, b[j+4]>>4|b[j]>>6<<4
+// groupScales reads scales and mins from the first 16 bytes of a Q4_K or Q5_K block (get_scale_min_k4).
+func groupScales(block []byte) (scale, low [8]float32) {
+	b := block[4:16:16]
+	d, m := loadF16(block), loadF16(block[2:])
+	for j := range 4 {
+		scale[j], scale[j+4] = d*float32(b[j]&63), d*float32(b[j+8]&15|b[j]>>6<<4)
+		low[j], low[j+4] = float32(m*float32(b[j+4]&63)), float32(m*float32(b[j+8]>>4|b[j+4]>>6<<4))
 	}
-	return float32(loadF16(block) * float32(sc)), float32(loadF16(block[2:]) * float32(m))
+	return scale, low
 }

@@ -93,9 +93,4 @@ func loadF32(b []byte) float32     { return math.Float32frombits(binary.LittleEn
 func storeF32(b []byte, f float32) { binary.LittleEndian.PutUint32(b, math.Float32bits(f)) }
 func loadF16(b []byte) float32     { return fromF16(binary.LittleEndian.Uint16(b)) }
 
-// storeF16 stores f in half precision and returns what was stored.
-func storeF16(b []byte, f float32) float32 {
-	h := toF16(f)
-	binary.LittleEndian.PutUint16(b, h)
-	return fromF16(h)
-}
+func storeF16(b []byte, f float32) { binary.LittleEndian.PutUint16(b, toF16(f)) }

@@ -97,19 +97,28 @@ func (s *q2KBlock) finish(block []byte, x []float32, scale, low float32) {
 
 // storeScales stores scales and mins and gives what they have become.
 func (s *q2KBlock) storeScales(block []byte, scale, low float32) (d, m [16]float32) {
-	scale, low = storeF16(block[80:], scale), storeF16(block[82:], low)
-	for j := range d {
+	storeF16(block[80:], scale)
+	storeF16(block[82:], low)
+	for j := range 16 {
 		block[j] = s.scaleQ[j] | s.minQ[j]<<4
-		d[j], m[j] = scale*float32(block[j]&15), low*float32(block[j]>>4)
+	}
+	return q2KScales(block)
+}
+
+// q2KScales reads scales and mins.
+func q2KScales(block []byte) (d, m [16]float32) {
+	scale, low := loadF16(block[80:]), loadF16(block[82:])
+	for j, b := range block[:16] {
+		d[j], m[j] = scale*float32(b&15), float32(low*float32(b>>4))
 	}
 	return d, m
 }
 
 func dequantizeQ2K(dst []float32, src []byte) {
 	for ; len(src) >= q2KSize; src, dst = src[q2KSize:], dst[256:] {
-		scale, low := loadF16(src[80:]), loadF16(src[82:])
-		for j := range 16 {
-			d, m := scale*float32(src[j]&15), float32(low*float32(src[j]>>4))
+		scales, mins := q2KScales(src)
+		for j, d := range scales {
+			m := mins[j]
 			q, shift := pairGroup(src[16:80], j)
 			y := dst[16*j : 16*j+16]
 			for i := range y {

@@ -88,11 +88,8 @@ func (s *q3KBlock) finish(block []byte, x []float32, scale float32) {
 // storeScales stores the scales and gives what they have become.
 func (s *q3KBlock) storeScales(block []byte, scale float32) (d [16]float32) {
 	packQ3KScales(block[96:108], &s.scaleQ)
-	scale = storeF16(block[108:], scale)
-	for j := range d {
-		d[j] = scale * float32(q3KScale(block[96:108], j))
-	}
-	return d
+	storeF16(block[108:], scale)
+	return q3KScales(block)
 }
 
 func (s *q3KBlock) pack(block []byte) {
@@ -109,16 +106,18 @@ func packQ3KScales(b []byte, sc *[16]uint8) {
 	}
 }
 
-// q3KScale reads scale j, -32..31.
-func q3KScale(b []byte, j int) int32 {
-	return int32(b[j&7]>>(j>>3<<2)&15|b[8+j&3]>>(j>>2<<1)&3<<4) - 32
+// q3KScales reads the scales.
+func q3KScales(block []byte) (d [16]float32) {
+	b, scale := block[96:108:108], loadF16(block[108:])
+	for j := range d {
+		d[j] = scale * float32(int32(b[j&7]>>(j>>3<<2)&15|b[8+j&3]>>(j>>2<<1)&3<<4)-32)
+	}
+	return d
 }
 
 func dequantizeQ3K(dst []float32, src []byte) {
 	for ; len(src) >= q3KSize; src, dst = src[q3KSize:], dst[256:] {
-		scale := loadF16(src[108:])
-		for j := range 16 {
-			d := scale * float32(q3KScale(src[96:108], j))
+		for j, d := range q3KScales(src) {
 			q, shift := pairGroup(src[32:96], j)
 			high := src[j&1<<4:][:16]
 			y := dst[16*j : 16*j+16]

@@ -40,10 +40,10 @@ func quantizeQ5KWeighted(dst []byte, src, weights []float32) {
 
 func dequantizeQ5K(dst []float32, src []byte) {
 	for ; len(src) >= q5KSize; src, dst = src[q5KSize:], dst[256:] {
+		d, m := groupScales(src)
 		high, q := src[16:48], src[48:q5KSize]
 		for j := range 4 {
-			d0, m0 := groupScale(src, 2*j)
-			d1, m1 := groupScale(src, 2*j+1)
+			d0, m0, d1, m1 := d[2*j], m[2*j], d[2*j+1], m[2*j+1]
 			lo, hi := dst[64*j:64*j+32], dst[64*j+32:64*j+64]
 			for i, b := range q[32*j : 32*j+32] {
 				lo[i] = float32(d0*float32(b&15|high[i]>>(2*j)&1<<4)) - m0

@@ -64,13 +64,21 @@ func storeScalesQ6K(block []byte, scales, d *[16]float32) bool {
 		return false
 	}
 	iscale := -128 / top
-	scale := storeF16(block[208:], 1/iscale)
+	storeF16(block[208:], 1/iscale)
 	for j, v := range scales {
-		sc := int8(min(127, nearestInt(iscale*v)))
-		block[192+j] = uint8(sc)
-		d[j] = scale * float32(sc)
+		block[192+j] = uint8(min(127, nearestInt(iscale*v)))
 	}
+	*d = q6KScales(block)
 	return true
+}
+
+// q6KScales reads the scales.
+func q6KScales(block []byte) (d [16]float32) {
+	scale := loadF16(block[208:])
+	for j, b := range block[192:208] {
+		d[j] = scale * float32(int8(b))
+	}
+	return d
 }
 
 func packQ6K(block []byte, levels *[256]uint8) {
@@ -89,9 +97,7 @@ func packQ6K(block []byte, levels *[256]uint8) {
 
 func dequantizeQ6K(dst []float32, src []byte) {
 	for ; len(src) >= q6KSize; src, dst = src[q6KSize:], dst[256:] {
-		scale := loadF16(src[208:])
-		for j := range 16 {
-			d := scale * float32(int8(src[192+j]))
+		for j, d := range q6KScales(src) {
 			half, part, at := j>>3, j>>1&3, j&1<<4
 			low := src[64*half+part&1<<5+at:][:16]
 			high := src[128+32*half+at:][:16]

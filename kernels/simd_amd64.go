@@ -44,16 +44,16 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.F32, quantize: quantizeF32SIMD, dequantize: dequantizeF32SIMD},
 		{typ: gguf.F16, quantize: quantizeF16SIMD, dequantize: dequantizeF16SIMD},
 		{typ: gguf.BF16, quantize: quantizeBF16SIMD, dequantize: dequantizeBF16SIMD},
-		{typ: gguf.Q4_0, quantize: quantizeQ4_0SIMD, quantizeWeighted: weighted(kindQ4_0.quantize)},
-		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: fit(kindQ4_1.quantize, quantizeQ4_1Weighted)},
-		{typ: gguf.Q5_0, quantize: quantizeQ5_0SIMD, quantizeWeighted: weighted(kindQ5_0.quantize)},
-		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: fit(kindQ5_1.quantize, quantizeQ5_1Weighted)},
-		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD},
-		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: fit(quantizeQ2KWeightedSIMD, quantizeQ2KWeighted)},
-		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD)},
-		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: fit(kindQ4K.quantizeWeighted, quantizeQ4KWeighted)},
-		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: fit(kindQ5K.quantizeWeighted, quantizeQ5KWeighted)},
-		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD)},
+		{typ: gguf.Q4_0, quantize: quantizeQ4_0SIMD, quantizeWeighted: weighted(kindQ4_0.quantize), dequantize: dequantizeQ4_0SIMD},
+		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: fit(kindQ4_1.quantize, quantizeQ4_1Weighted), dequantize: dequantizeQ4_1SIMD},
+		{typ: gguf.Q5_0, quantize: quantizeQ5_0SIMD, quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
+		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: fit(kindQ5_1.quantize, quantizeQ5_1Weighted), dequantize: dequantizeQ5_1SIMD},
+		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD, dequantize: dequantizeQ8_0SIMD},
+		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: fit(quantizeQ2KWeightedSIMD, quantizeQ2KWeighted), dequantize: dequantizeQ2KSIMD},
+		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD), dequantize: dequantizeQ3KSIMD},
+		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: fit(kindQ4K.quantizeWeighted, quantizeQ4KWeighted), dequantize: dequantizeQ4KSIMD},
+		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: fit(kindQ5K.quantizeWeighted, quantizeQ5KWeighted), dequantize: dequantizeQ5KSIMD},
+		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD), dequantize: dequantizeQ6KSIMD},
 	})
 	im.finite = finiteSIMD
 	return im
@@ -244,3 +244,37 @@ func narrowF16(dst *byte, src *float32, n int) int
 //
 //go:noescape
 func finiteBlocks(src *float32, n int) int
+
+// q4_0Expand and its kin unpack n blocks of 32 values.
+//
+//go:noescape
+func q4_0Expand(dst *float32, src *byte, n int)
+
+//go:noescape
+func q4_1Expand(dst *float32, src *byte, n int)
+
+//go:noescape
+func q5_0Expand(dst *float32, src *byte, n int)
+
+//go:noescape
+func q5_1Expand(dst *float32, src *byte, n int)
+
+//go:noescape
+func q8_0Expand(dst *float32, src *byte, n int)
+
+// q2KExpand and its kin unpack one super-block whose groups have the scales d and, for Q2_K, Q4_K and Q5_K, the mins m.
+//
+//go:noescape
+func q2KExpand(dst *float32, block *byte, d, m *float32)
+
+//go:noescape
+func q3KExpand(dst *float32, block *byte, d, m *float32)
+
+//go:noescape
+func q4KExpand(dst *float32, block *byte, d, m *float32)
+
+//go:noescape
+func q5KExpand(dst *float32, block *byte, d, m *float32)
+
+//go:noescape
+func q6KExpand(dst *float32, block *byte, d, m *float32)

@@ -10419,6 +10419,1619 @@ DATA belowInf<>+24(SB)/4, $0x7f7fffff
 DATA belowInf<>+28(SB)/4, $0x7f7fffff
 GLOBL belowInf<>(SB), RODATA|NOPTR, $32
 
+// func q8_0Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q8_0Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VMOVDQU      2(CX), Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VPSRLDQ      $0x08, X1, X1
+	VPMOVSXBD    X1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVSXBD    X2, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPSRLDQ      $0x08, X2, X1
+	VPMOVSXBD    X1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $+34, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func q4_0Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q4_0Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VMOVDQU      2(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VPSUBB       q4_0ExpandOffset<>+0(SB), Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VPSRLDQ      $0x08, X1, X1
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VPMOVSXBD    X2, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 64(AX)
+	VPSRLDQ      $0x08, X2, X1
+	VPMOVSXBD    X1, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 96(AX)
+	ADDQ         $+18, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA q4_0ExpandOffset<>+0(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+4(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+8(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+12(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+16(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+20(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+24(SB)/4, $0x08080808
+DATA q4_0ExpandOffset<>+28(SB)/4, $0x08080808
+GLOBL q4_0ExpandOffset<>(SB), RODATA|NOPTR, $32
+
+// func q4_1Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q4_1Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VMOVDQU      4(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	MOVWLZX      2(CX), BX
+	VMOVD        BX, X2
+	VCVTPH2PS    X2, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       signMask<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y1, X3
+	VPMOVZXBD    X1, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VPSRLDQ      $0x08, X1, X1
+	VPMOVZXBD    X1, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VPMOVZXBD    X3, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 64(AX)
+	VPSRLDQ      $0x08, X3, X1
+	VPMOVZXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $+20, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func q5_0Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q5_0Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VPBROADCASTD 2(CX), Y1
+	VPSHUFB      spread<>+0(SB), Y1, Y1
+	VPAND        bitOfByte<>+0(SB), Y1, Y1
+	VPCMPEQB     bitOfByte<>+0(SB), Y1, Y1
+	VPAND        sixteens<>+0(SB), Y1, Y1
+	VMOVDQU      6(CX), X2
+	VPSRLW       $0x04, X2, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VPOR         Y1, Y2, Y2
+	VPSUBB       q5_0ExpandOffset<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPMOVSXBD    X2, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VPSRLDQ      $0x08, X2, X2
+	VPMOVSXBD    X2, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 64(AX)
+	VPSRLDQ      $0x08, X1, X1
+	VPMOVSXBD    X1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $+22, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA spread<>+0(SB)/1, $0x00
+DATA spread<>+1(SB)/1, $0x00
+DATA spread<>+2(SB)/1, $0x00
+DATA spread<>+3(SB)/1, $0x00
+DATA spread<>+4(SB)/1, $0x00
+DATA spread<>+5(SB)/1, $0x00
+DATA spread<>+6(SB)/1, $0x00
+DATA spread<>+7(SB)/1, $0x00
+DATA spread<>+8(SB)/1, $0x01
+DATA spread<>+9(SB)/1, $0x01
+DATA spread<>+10(SB)/1, $0x01
+DATA spread<>+11(SB)/1, $0x01
+DATA spread<>+12(SB)/1, $0x01
+DATA spread<>+13(SB)/1, $0x01
+DATA spread<>+14(SB)/1, $0x01
+DATA spread<>+15(SB)/1, $0x01
+DATA spread<>+16(SB)/1, $0x02
+DATA spread<>+17(SB)/1, $0x02
+DATA spread<>+18(SB)/1, $0x02
+DATA spread<>+19(SB)/1, $0x02
+DATA spread<>+20(SB)/1, $0x02
+DATA spread<>+21(SB)/1, $0x02
+DATA spread<>+22(SB)/1, $0x02
+DATA spread<>+23(SB)/1, $0x02
+DATA spread<>+24(SB)/1, $0x03
+DATA spread<>+25(SB)/1, $0x03
+DATA spread<>+26(SB)/1, $0x03
+DATA spread<>+27(SB)/1, $0x03
+DATA spread<>+28(SB)/1, $0x03
+DATA spread<>+29(SB)/1, $0x03
+DATA spread<>+30(SB)/1, $0x03
+DATA spread<>+31(SB)/1, $0x03
+GLOBL spread<>(SB), RODATA|NOPTR, $32
+
+DATA bitOfByte<>+0(SB)/1, $0x01
+DATA bitOfByte<>+1(SB)/1, $0x02
+DATA bitOfByte<>+2(SB)/1, $0x04
+DATA bitOfByte<>+3(SB)/1, $0x08
+DATA bitOfByte<>+4(SB)/1, $0x10
+DATA bitOfByte<>+5(SB)/1, $0x20
+DATA bitOfByte<>+6(SB)/1, $0x40
+DATA bitOfByte<>+7(SB)/1, $0x80
+DATA bitOfByte<>+8(SB)/1, $0x01
+DATA bitOfByte<>+9(SB)/1, $0x02
+DATA bitOfByte<>+10(SB)/1, $0x04
+DATA bitOfByte<>+11(SB)/1, $0x08
+DATA bitOfByte<>+12(SB)/1, $0x10
+DATA bitOfByte<>+13(SB)/1, $0x20
+DATA bitOfByte<>+14(SB)/1, $0x40
+DATA bitOfByte<>+15(SB)/1, $0x80
+DATA bitOfByte<>+16(SB)/1, $0x01
+DATA bitOfByte<>+17(SB)/1, $0x02
+DATA bitOfByte<>+18(SB)/1, $0x04
+DATA bitOfByte<>+19(SB)/1, $0x08
+DATA bitOfByte<>+20(SB)/1, $0x10
+DATA bitOfByte<>+21(SB)/1, $0x20
+DATA bitOfByte<>+22(SB)/1, $0x40
+DATA bitOfByte<>+23(SB)/1, $0x80
+DATA bitOfByte<>+24(SB)/1, $0x01
+DATA bitOfByte<>+25(SB)/1, $0x02
+DATA bitOfByte<>+26(SB)/1, $0x04
+DATA bitOfByte<>+27(SB)/1, $0x08
+DATA bitOfByte<>+28(SB)/1, $0x10
+DATA bitOfByte<>+29(SB)/1, $0x20
+DATA bitOfByte<>+30(SB)/1, $0x40
+DATA bitOfByte<>+31(SB)/1, $0x80
+GLOBL bitOfByte<>(SB), RODATA|NOPTR, $32
+
+DATA sixteens<>+0(SB)/4, $0x10101010
+DATA sixteens<>+4(SB)/4, $0x10101010
+DATA sixteens<>+8(SB)/4, $0x10101010
+DATA sixteens<>+12(SB)/4, $0x10101010
+DATA sixteens<>+16(SB)/4, $0x10101010
+DATA sixteens<>+20(SB)/4, $0x10101010
+DATA sixteens<>+24(SB)/4, $0x10101010
+DATA sixteens<>+28(SB)/4, $0x10101010
+GLOBL sixteens<>(SB), RODATA|NOPTR, $32
+
+DATA q5_0ExpandOffset<>+0(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+4(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+8(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+12(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+16(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+20(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+24(SB)/4, $0x10101010
+DATA q5_0ExpandOffset<>+28(SB)/4, $0x10101010
+GLOBL q5_0ExpandOffset<>(SB), RODATA|NOPTR, $32
+
+// func q5_1Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q5_1Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VPBROADCASTD 4(CX), Y1
+	VPSHUFB      spread<>+0(SB), Y1, Y1
+	VPAND        bitOfByte<>+0(SB), Y1, Y1
+	VPCMPEQB     bitOfByte<>+0(SB), Y1, Y1
+	VPAND        sixteens<>+0(SB), Y1, Y1
+	VMOVDQU      8(CX), X2
+	VPSRLW       $0x04, X2, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VPOR         Y1, Y2, Y2
+	MOVWLZX      2(CX), BX
+	VMOVD        BX, X1
+	VCVTPH2PS    X1, X1
+	VBROADCASTSS X1, Y1
+	VXORPS       signMask<>+0(SB), Y1, Y1
+	VEXTRACTI128 $0x01, Y2, X3
+	VPMOVZXBD    X2, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VPSRLDQ      $0x08, X2, X2
+	VPMOVZXBD    X2, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VPMOVZXBD    X3, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 64(AX)
+	VPSRLDQ      $0x08, X3, X2
+	VPMOVZXBD    X2, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $+24, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA ones8<>+0(SB)/4, $0x01010101
+DATA ones8<>+4(SB)/4, $0x01010101
+DATA ones8<>+8(SB)/4, $0x01010101
+DATA ones8<>+12(SB)/4, $0x01010101
+DATA ones8<>+16(SB)/4, $0x01010101
+DATA ones8<>+20(SB)/4, $0x01010101
+DATA ones8<>+24(SB)/4, $0x01010101
+DATA ones8<>+28(SB)/4, $0x01010101
+GLOBL ones8<>(SB), RODATA|NOPTR, $32
+
+DATA threes8<>+0(SB)/4, $0x03030303
+DATA threes8<>+4(SB)/4, $0x03030303
+DATA threes8<>+8(SB)/4, $0x03030303
+DATA threes8<>+12(SB)/4, $0x03030303
+DATA threes8<>+16(SB)/4, $0x03030303
+DATA threes8<>+20(SB)/4, $0x03030303
+DATA threes8<>+24(SB)/4, $0x03030303
+DATA threes8<>+28(SB)/4, $0x03030303
+GLOBL threes8<>(SB), RODATA|NOPTR, $32
+
+// func q2KExpand(dst *float32, block *byte, d *float32, m *float32)
+// Requires: AVX, AVX2
+TEXT ·q2KExpand(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         block+8(FP), CX
+	MOVQ         d+16(FP), DX
+	MOVQ         m+24(FP), BX
+	VMOVDQU      16(CX), Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS (BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 4(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 4(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 64(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVDQU      16(CX), Y0
+	VPSRLW       $0x02, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 8(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 128(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 160(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 12(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 12(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 192(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	VMOVDQU      16(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 16(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 256(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 288(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 20(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 20(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 320(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVDQU      16(CX), Y0
+	VPSRLW       $0x06, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 24(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 384(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 416(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 28(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 28(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 448(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVDQU      48(CX), Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 32(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 512(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 544(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 36(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 36(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 576(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVDQU      48(CX), Y0
+	VPSRLW       $0x02, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 40(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 40(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 640(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 672(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 44(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 44(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 704(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVDQU      48(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 48(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 48(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 768(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 800(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 52(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 52(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 832(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVDQU      48(CX), Y0
+	VPSRLW       $0x06, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 56(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 56(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 896(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 928(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 60(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 60(BX), Y3
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 960(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 992(AX)
+	VZEROUPPER
+	RET
+
+// func q3KExpand(dst *float32, block *byte, d *float32, m *float32)
+// Requires: AVX, AVX2
+TEXT ·q3KExpand(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         block+8(FP), CX
+	MOVQ         d+16(FP), DX
+	VMOVDQU      32(CX), Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 4(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVDQU      32(CX), Y0
+	VPSRLW       $0x02, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x01, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 128(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 160(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 12(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 192(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	VMOVDQU      32(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x02, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 256(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 288(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 20(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 320(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVDQU      32(CX), Y0
+	VPSRLW       $0x06, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x03, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 384(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 416(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 28(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 448(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVDQU      64(CX), Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 512(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 544(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 36(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 576(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVDQU      64(CX), Y0
+	VPSRLW       $0x02, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x05, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 40(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 640(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 672(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 44(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 704(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVDQU      64(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 48(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 768(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 800(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 52(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 832(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVDQU      64(CX), Y0
+	VPSRLW       $0x06, Y0, Y0
+	VPAND        threes8<>+0(SB), Y0, Y0
+	VMOVDQU      (CX), Y1
+	VPSRLW       $0x07, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x02, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       fours8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 56(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 896(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 928(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 60(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 960(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 992(AX)
+	VZEROUPPER
+	RET
+
+DATA fours8<>+0(SB)/4, $0x04040404
+DATA fours8<>+4(SB)/4, $0x04040404
+DATA fours8<>+8(SB)/4, $0x04040404
+DATA fours8<>+12(SB)/4, $0x04040404
+DATA fours8<>+16(SB)/4, $0x04040404
+DATA fours8<>+20(SB)/4, $0x04040404
+DATA fours8<>+24(SB)/4, $0x04040404
+DATA fours8<>+28(SB)/4, $0x04040404
+GLOBL fours8<>(SB), RODATA|NOPTR, $32
+
+// func q4KExpand(dst *float32, block *byte, d *float32, m *float32)
+// Requires: AVX, AVX2
+TEXT ·q4KExpand(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         block+8(FP), CX
+	MOVQ         d+16(FP), DX
+	MOVQ         m+24(FP), BX
+	VMOVDQU      16(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS (BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 64(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVDQU      16(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 4(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 4(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 128(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 160(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 192(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	VMOVDQU      48(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 8(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 256(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 288(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 320(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVDQU      48(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 12(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 12(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 384(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 416(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 448(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVDQU      80(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 16(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 512(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 544(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 576(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVDQU      80(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 20(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 20(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 640(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 672(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 704(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVDQU      112(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 24(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 768(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 800(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 832(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVDQU      112(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 28(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 28(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 896(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 928(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 960(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 992(AX)
+	VZEROUPPER
+	RET
+
+// func q5KExpand(dst *float32, block *byte, d *float32, m *float32)
+// Requires: AVX, AVX2
+TEXT ·q5KExpand(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         block+8(FP), CX
+	MOVQ         d+16(FP), DX
+	MOVQ         m+24(FP), BX
+	VMOVDQU      48(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS (BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 64(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVDQU      48(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x01, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 4(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 4(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 128(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 160(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 192(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	VMOVDQU      80(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x02, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 8(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 256(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 288(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 320(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVDQU      80(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x03, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 12(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 12(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 384(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 416(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 448(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVDQU      112(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 16(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 512(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 544(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 576(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVDQU      112(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x05, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 20(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 20(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 640(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 672(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 704(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVDQU      144(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 24(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 768(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 800(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 832(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVDQU      144(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      16(CX), Y1
+	VPSRLW       $0x07, Y1, Y1
+	VPAND        ones8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 28(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS 28(BX), Y4
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 896(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 928(AX)
+	VPMOVZXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 960(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVZXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 992(AX)
+	VZEROUPPER
+	RET
+
+// func q6KExpand(dst *float32, block *byte, d *float32, m *float32)
+// Requires: AVX, AVX2
+TEXT ·q6KExpand(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         block+8(FP), CX
+	MOVQ         d+16(FP), DX
+	VMOVDQU      (CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      128(CX), Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 4(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVDQU      32(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      128(CX), Y1
+	VPSRLW       $0x02, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 128(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 160(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 12(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 192(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	VMOVDQU      (CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      128(CX), Y1
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 16(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 256(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 288(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 20(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 320(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVDQU      32(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      128(CX), Y1
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 24(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 384(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 416(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 28(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 448(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVDQU      64(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      160(CX), Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 512(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 544(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 36(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 576(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVDQU      96(CX), Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      160(CX), Y1
+	VPSRLW       $0x02, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 40(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 640(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 672(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 44(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 704(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVDQU      64(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      160(CX), Y1
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 48(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 768(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 800(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 52(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 832(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVDQU      96(CX), Y0
+	VPSRLW       $0x04, Y0, Y0
+	VPAND        nibbles<>+0(SB), Y0, Y0
+	VMOVDQU      160(CX), Y1
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        threes8<>+0(SB), Y1, Y1
+	VPSLLW       $0x04, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VPSUBB       thirtyTwos8<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVSXBD    X0, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 56(DX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 896(AX)
+	VPSRLDQ      $0x08, X0, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 928(AX)
+	VPMOVSXBD    X1, Y0
+	VCVTDQ2PS    Y0, Y0
+	VBROADCASTSS 60(DX), Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 960(AX)
+	VPSRLDQ      $0x08, X1, X0
+	VPMOVSXBD    X0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 992(AX)
+	VZEROUPPER
+	RET
+
+DATA thirtyTwos8<>+0(SB)/4, $0x20202020
+DATA thirtyTwos8<>+4(SB)/4, $0x20202020
+DATA thirtyTwos8<>+8(SB)/4, $0x20202020
+DATA thirtyTwos8<>+12(SB)/4, $0x20202020
+DATA thirtyTwos8<>+16(SB)/4, $0x20202020
+DATA thirtyTwos8<>+20(SB)/4, $0x20202020
+DATA thirtyTwos8<>+24(SB)/4, $0x20202020
+DATA thirtyTwos8<>+28(SB)/4, $0x20202020
+GLOBL thirtyTwos8<>(SB), RODATA|NOPTR, $32
+
 // func affine32Wide(lanes *byte, nums *float32, steps int, nmax float32) uint32
 // Requires: AVX, AVX512F
 TEXT ·affine32Wide(SB), NOSPLIT, $0-36

@@ -42,6 +42,7 @@ func main() {
 	affineBlocks("q4_1Blocks", false, 0x41700000, 15)                // 15
 	affineBlocks("q5_1Blocks", true, 0x41f80000, 31)                 // 31
 	conversions()
+	expanders()
 	affineWide("affine32Wide", 32, false)
 	affineWide("affine16Wide", 16, false)
 	affineWide("affine16absWide", 16, true)
