@@ -73,8 +73,8 @@ type breakage struct {
 // transact opens the database, runs fn and closes it.
 //
 // bbolt believes its pages: on damaged ones it panics, or reads past the end of a truncated file, which the system
-// answers with a fault. Both become errors here. The file, which carries the lock, is then closed by hand, since bbolt
-// may not be able to; its mapping stays until the process ends.
+// answers with a fault. Both become errors here. The file, which carries the lock, is then unlocked and closed by hand,
+// since bbolt may not be able to; its mapping stays until the process ends.
 func (s *Store) transact(write bool, fn func(*tx) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,6 +96,7 @@ func (s *Store) transact(write bool, fn func(*tx) error) (err error) {
 			if info, statErr := file.Stat(); statErr == nil {
 				s.broken = &breakage{err, info}
 			}
+			unlockFile(file) // closing alone doesn't: the mapping keeps the file open
 			file.Close()
 		}
 	}()

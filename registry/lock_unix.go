@@ -43,6 +43,8 @@ func lockFile(f *os.File, wait time.Duration) error {
 	}
 }
 
+func unlockFile(f *os.File) error { return flock(int(f.Fd()), unix.LOCK_UN) }
+
 func flock(fd, how int) error {
 	for {
 		if err := unix.Flock(fd, how); !errors.Is(err, unix.EINTR) {

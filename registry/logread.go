@@ -184,9 +184,12 @@ func scan(r io.Reader, fn func(e Event, line []byte) error) error {
 	}
 }
 
+// maxSeq is the highest number that a reader believes: all of JSON's readers can hold it, and more follow.
+const maxSeq = 1 << 53
+
 func decodeEvent(line []byte) (Event, bool) {
 	var e Event
-	if err := json.Unmarshal(line, &e); err != nil || e.Seq == 0 || e.Type == "" {
+	if err := json.Unmarshal(line, &e); err != nil || e.Seq == 0 || e.Seq >= maxSeq || e.Type == "" {
 		return Event{}, false
 	}
 	return e, true
