@@ -51,7 +51,7 @@ func (f *hubFile) fill(ctx context.Context, grown func(int64)) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.leave()
 	grown(p.filled.size())
 	err = f.pieces(ctx, p, c.pieceSize, grown)
 	if errors.Is(err, errNoRanges) {

@@ -352,6 +352,9 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			if _, _, err := c.Download(t.Context(), test.ref, nil); !errors.Is(err, test.kind) {
 				t.Errorf("Download: got %v", err)
 			}
+			if left := incomplete(c); len(left) > 0 {
+				t.Errorf("left behind without a byte in it: %v", left)
+			}
 			if test.token != "" && strings.Contains(fmt.Sprintf("%v %+v %v", err, err, c), test.token) {
 				t.Error("the token is printed")
 			}

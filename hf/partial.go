@@ -199,6 +199,15 @@ func (p *partial) close() error {
 	return err
 }
 
+// leave keeps the partial for the next time if there is anything in it, and else removes it.
+func (p *partial) leave() {
+	if p.file != nil && len(p.filled) == 0 {
+		_ = p.discard() // what is left over does no harm
+		return
+	}
+	_ = p.close() // what isn't recorded is fetched again
+}
+
 // discard removes the partial.
 func (p *partial) discard() error {
 	p.news = nil
