@@ -280,7 +280,8 @@ func (s *Server) serveHub(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		if _, f := s.find(w, r, strings.Join(parts[3:i], "/"), parts[i], strings.Join(parts[i+1:], "/"), authorized); f != nil {
+		if m, f := s.find(w, r, strings.Join(parts[3:i], "/"), parts[i], strings.Join(parts[i+1:], "/"), authorized); f != nil {
+			w.Header().Set("X-Repo-Commit", m.commit)
 			serveBytes(w, r, f)
 		}
 	// /<id>/resolve/<revision>/<file>
