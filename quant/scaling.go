@@ -39,26 +39,34 @@ func (s *scaling) load() error {
 	return nil
 }
 
-// apply scales whole rows; first is the output row of the first one, row the stored row of an output row.
-func (s *scaling) apply(dst []float32, first, cols int64, row func(int64) int64) {
-	for i := int64(0); (i+1)*cols <= int64(len(dst)); i++ {
-		r := first + i
-		if row != nil {
-			r = row(r)
-		}
-		scales := s.values[r/s.Block[0]*s.across:]
-		line := dst[i*cols : (i+1)*cols]
-		for b := int64(0); b*s.Block[1] < cols; b++ {
-			block := line[b*s.Block[1] : min((b+1)*s.Block[1], cols)]
-			if s.Invert {
-				for j := range block {
-					block[j] /= scales[b]
-				}
-				continue
-			}
-			for j := range block {
-				block[j] *= scales[b]
-			}
-		}
+// count is the number of scales; 0 for blocks of no size.
+func (s *scaling) count() int64 {
+	br, bc := s.Block[0], s.Block[1]
+	if br <= 0 || bc <= 0 {
+		return 0
 	}
+	return (s.rows + br - 1) / br * ((s.cols + bc - 1) / bc)
+}
+
+// apply scales n whole rows of a piece, the first of which is first.
+func (s *scaling) apply(dst []float32, p *piece, first, n int64) {
+	p.stretches(first, n, func(to, from, n int64) error {
+		for n > 0 { // within one block of one source row at a time
+			r, c := from/s.cols, from%s.cols
+			k := min(n, s.cols-c, s.Block[1]-c%s.Block[1])
+			scale := s.values[r/s.Block[0]*s.across+c/s.Block[1]]
+			line := dst[to : to+k]
+			if s.Invert {
+				for j := range line {
+					line[j] /= scale
+				}
+			} else {
+				for j := range line {
+					line[j] *= scale
+				}
+			}
+			to, from, n = to+k, from+k, n-k
+		}
+		return nil
+	})
 }

@@ -84,9 +84,7 @@ func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
 		s.rawSize = max(s.rawSize, rows*t.source.stride)
 		s.values = max(s.values, rows*t.source.cols)
 		s.fixed += 4 * int64(len(t.weights))
-		if t.source.scale != nil {
-			s.fixed += 4 * t.source.rows * t.source.cols / max(1, t.source.scale.Block[0]*t.source.scale.Block[1])
-		}
+		s.fixed += 4 * t.source.scales()
 		for j := range p.Outputs {
 			n, _ := gguf.TensorSize(p.Outputs[j].Types[i], []int64{t.source.cols, rows})
 			s.outSize = max(s.outSize, n)

@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
@@ -18,11 +19,12 @@ type source struct {
 	direct bool      // an output of type typ takes the stored bytes as they are
 	cols   int64
 	rows   int64
-	stride int64 // stored bytes of one row
-	data   io.ReaderAt
-	row    func(out int64) int64 // stored row of an output row; nil where the order is the same
+	stride int64       // stored bytes of one row
+	data   io.ReaderAt // where the rows lie there in their order
+	pieces []*piece    // where they don't: what each part gives, by output row
 	decode func(dst []float32, src []byte) error
-	scale  *scaling
+	op     func(dst []float32) // after decoding and scaling; nil for nothing
+	scaled bool                // some piece has scales
 }
 
 // stored is the number of bytes that the whole tensor takes in the source.
@@ -31,21 +33,12 @@ func (s *source) stored() int64 { return s.rows * s.stride }
 // read fills dst with the n rows from first on.
 func (s *source) read(dst []byte, first, n int64) error {
 	dst = dst[:n*s.stride]
-	if s.row == nil {
+	if s.pieces == nil {
 		return readFull(s.data, dst, first*s.stride)
 	}
-	for i := int64(0); i < n; {
-		// rows that follow one another in the source are read at once
-		start, run := s.row(first+i), int64(1)
-		for i+run < n && s.row(first+i+run) == start+run {
-			run++
-		}
-		if err := readFull(s.data, dst[i*s.stride:(i+run)*s.stride], start*s.stride); err != nil {
-			return err
-		}
-		i += run
-	}
-	return nil
+	return s.spread(first, n, func(p *piece, first, n, done int64) error {
+		return p.read(dst[done*s.stride:(done+n)*s.stride], first, n)
+	})
 }
 
 func readFull(r io.ReaderAt, p []byte, off int64) error {
@@ -64,18 +57,41 @@ func (s *source) toFloat(dst []float32, src []byte, first int64) error {
 	if err := s.decode(dst, src); err != nil {
 		return err
 	}
-	if s.scale != nil {
-		s.scale.apply(dst, first, s.cols, s.row)
+	if s.scaled {
+		s.spread(first, int64(len(dst))/s.cols, func(p *piece, first, n, done int64) error {
+			if p.scale != nil {
+				p.scale.apply(dst[done*s.cols:(done+n)*s.cols], p, first, n)
+			}
+			return nil
+		})
+	}
+	if s.op != nil {
+		s.op(dst)
 	}
 	return nil
 }
 
 // prepare reads what decoding needs beforehand. It must be called once before toFloat.
 func (s *source) prepare() error {
-	if s.scale != nil {
-		return s.scale.load()
+	for _, p := range s.pieces {
+		if p.scale != nil {
+			if err := p.scale.load(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// scales is the number of scales that prepare keeps in memory.
+func (s *source) scales() int64 {
+	n := int64(0)
+	for _, p := range s.pieces {
+		if p.scale != nil {
+			n += p.scale.count()
+		}
+	}
+	return n
 }
 
 // fromGGUF is the source of tensor i of a GGUF file.
@@ -124,6 +140,9 @@ var checkpointFormats = map[safetensors.DType]struct {
 
 // fromCheckpoint is the source of a tensor that the architecture's rules made of a checkpoint's.
 func fromCheckpoint(t arch.Tensor) (*source, error) {
+	if len(t.Shape) == 0 {
+		return nil, fmt.Errorf("shape %v: no dimension", t.Shape)
+	}
 	cols := t.Shape[0]
 	n, err := gguf.Elements(t.Shape)
 	if err != nil {
@@ -132,52 +151,98 @@ func fromCheckpoint(t arch.Tensor) (*source, error) {
 	if cols <= 0 || n <= 0 {
 		return nil, fmt.Errorf("shape %v: empty", t.Shape)
 	}
-	if t.Op.Kind == arch.Permute && len(t.Shape) == 1 {
-		cols = 1 // a bias: its values move as the rows of its matrix do
-	}
-	s := &source{cols: cols, rows: n / cols}
 	if len(t.Parts) == 0 {
 		if int64(len(t.Const)) != n {
 			return nil, fmt.Errorf("%d values, shape %v needs %d", len(t.Const), t.Shape, n)
 		}
-		s.format, s.typ, s.direct, s.stride = "made", gguf.F32, true, 4*cols
-		s.data, s.decode = constant(t.Const), func(dst []float32, src []byte) error { kernels.F32FromBytes(dst, src); return nil }
-		return s, nil
+		return &source{format: "made", typ: gguf.F32, direct: true, cols: cols, rows: n / cols, stride: 4 * cols, data: constant(t.Const),
+			decode: func(dst []float32, src []byte) error { kernels.F32FromBytes(dst, src); return nil }}, nil
 	}
-	if len(t.Parts) != 1 {
-		return nil, fmt.Errorf("%d parts, want 1", len(t.Parts))
+	if len(t.Shape) == 1 && (len(t.Parts) > 1 || !t.Parts[0].View.Whole()) {
+		cols = 1 // the values of a vector move as the rows of its matrix do
 	}
-	part := t.Parts[0]
-	f, ok := checkpointFormats[part.DType]
+	dtype := t.Parts[0].Source.DType
+	f, ok := checkpointFormats[dtype]
 	if !ok {
-		return nil, fmt.Errorf("dtype %s of %q can't be converted", part.DType, part.Name)
+		return nil, fmt.Errorf("dtype %s of %q can't be converted", dtype, t.Parts[0].Source.Name)
 	}
-	s.format, s.typ, s.direct, s.data = string(part.DType), f.typ, f.direct && t.Scale == nil, part
-	s.stride = cols * part.DType.Size()
-	if part.Size != s.rows*s.stride {
-		return nil, fmt.Errorf("source %q has %d bytes, shape %v of %s needs %d", part.Name, part.Size, t.Shape, part.DType, s.rows*s.stride)
-	}
+	s := &source{format: string(dtype), typ: f.typ, direct: f.direct && t.Op == arch.Keep, cols: cols, stride: cols * dtype.Size()}
 	s.decode = func(dst []float32, src []byte) error { f.decode(dst, src); return nil }
-	if t.Op.Kind == arch.Permute {
-		if s.row, err = permuted(s.rows, t.Op.Heads); err != nil {
-			return nil, err
+	for _, part := range t.Parts {
+		if err := s.add(part, dtype); err != nil {
+			return nil, fmt.Errorf("source %q: %w", part.Source.Name, err)
 		}
 	}
-	if t.Scale != nil {
-		s.scale = &scaling{Scale: *t.Scale, rows: s.rows, cols: s.cols}
+	if s.rows*cols != n {
+		return nil, fmt.Errorf("source %q and what follows it give %d rows of %d values, shape %v needs %d values", t.Parts[0].Source.Name, s.rows, cols, t.Shape, n)
+	}
+	if s.op, err = valueOp(t.Op, dtype); err != nil {
+		return nil, err
+	}
+	if p := s.pieces[0]; len(s.pieces) == 1 && t.Parts[0].View.Whole() && p.scale == nil {
+		s.data, s.pieces = p.data, nil
 	}
 	return s, nil
 }
 
-// permuted returns the stored row of an output row under arch.Permute.
-func permuted(rows, heads int64) (func(int64) int64, error) {
-	if heads <= 0 || rows%heads != 0 || rows/heads%2 != 0 {
-		return nil, fmt.Errorf("%d rows can't be split into the halves of %d heads", rows, heads)
+// add puts a part behind those that are there.
+func (s *source) add(part arch.Part, dtype safetensors.DType) error {
+	src := part.Source
+	if src.DType != dtype {
+		return fmt.Errorf("dtype %s, but the part before it has %s", src.DType, dtype)
 	}
-	d := rows / heads
-	return func(out int64) int64 {
-		head, k := out/d, out%d
-		return head*d + k%2*(d/2) + k/2
+	values, err := gguf.Elements(src.Shape)
+	if err != nil {
+		return err
+	}
+	if values <= 0 || src.Size != values*dtype.Size() || part.View.Whole() && values%s.cols != 0 {
+		return fmt.Errorf("%d bytes for shape %v of %s in rows of %d", src.Size, src.Shape, dtype, s.cols)
+	}
+	p, err := newPiece(src, dtype.Size(), values, s.cols, part.View)
+	if err != nil {
+		return err
+	}
+	if part.Scale != nil {
+		width := src.Shape[len(src.Shape)-1]
+		p.scale = &scaling{Scale: *part.Scale, rows: values / width, cols: width}
+		s.direct, s.scaled = false, true
+	}
+	p.first = s.rows
+	s.rows += p.rows
+	s.pieces = append(s.pieces, p)
+	return nil
+}
+
+// valueOp is what is done to decoded values; nil for nothing.
+func valueOp(op arch.Op, dtype safetensors.DType) (func([]float32), error) {
+	var f func([]float32)
+	switch op {
+	case arch.Keep:
+		return nil, nil
+	case arch.AddOne:
+		f = func(x []float32) {
+			for i := range x {
+				x[i]++
+			}
+		}
+	case arch.NegExp:
+		f = func(x []float32) {
+			for i := range x {
+				x[i] = -float32(math.Exp(float64(x[i])))
+			}
+		}
+	default:
+		return nil, fmt.Errorf("operation %d is unknown", op)
+	}
+	if dtype != safetensors.F16 {
+		return f, nil
+	}
+	return func(x []float32) { // PyTorch gives an F16 tensor an F16 result
+		f(x)
+		b := make([]byte, 2*len(x))
+		if kernels.Quantize(gguf.F16, b, x, len(x), nil) == nil {
+			kernels.F16ToF32(x, b)
+		}
 	}, nil
 }
 

@@ -70,10 +70,21 @@ type Options struct {
 	VocabSize int64
 	// Pre names the pre-tokenizer, for a tokenizer.json whose own isn't recognised. "" recognises it.
 	Pre string
+	// Kind says which of the tokenizer files count; by default tokenizer.model goes before tokenizer.json.
+	Kind Kind
 	// Llama asks for what the converter does for the Llama family alone: add_prefix_space, a
 	// tokenizer.json in SentencePiece style, the infill token of CodeLlama.
 	Llama bool
 }
+
+// Kind says which tokenizer files of a model count.
+type Kind int
+
+const (
+	Any               Kind = iota // tokenizer.model, else tokenizer.json
+	BPEOnly                       // tokenizer.json
+	SentencePieceOnly             // tokenizer.model
+)
 
 // reader gives the model's files by name; fs.ErrNotExist where there is none.
 type reader = func(name string) ([]byte, error)
@@ -109,7 +120,10 @@ type loader struct {
 
 // vocab tries the kinds of tokenizer in the converter's order (LlamaModel.set_vocab, Qwen2Model.set_vocab).
 func (l *loader) vocab() (*Vocab, error) {
-	if l.files.sentencePiece != nil {
+	if l.files.sentencePiece == nil && l.opts.Kind == SentencePieceOnly {
+		return nil, fmt.Errorf("no tokenizer.model, which this architecture needs: %w", fs.ErrNotExist)
+	}
+	if l.files.sentencePiece != nil && l.opts.Kind != BPEOnly {
 		if l.opts.Pre != "" {
 			return nil, fmt.Errorf("pre-tokenizer %q: the model has a SentencePiece tokenizer, which has no pre-tokenizer to choose", l.opts.Pre)
 		}

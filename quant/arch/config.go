@@ -17,6 +17,7 @@ import (
 type config struct {
 	path string // of this object within the file, for messages: "" or "rope_scaling."
 	doc  map[string]any
+	root map[string]any // what the file holds, where doc is its text_config
 	err  *error
 }
 
@@ -32,7 +33,34 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	return &config{doc: doc, err: new(error)}, nil
+	c := &config{doc: doc, err: new(error)}
+	if text := c.object("text_config"); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
+		for key, v := range doc {
+			if _, ok := text.doc[key]; !ok {
+				text.doc[key] = v
+			}
+		}
+		return &config{doc: text.doc, root: doc, err: c.err}, nil
+	}
+	c.root = doc
+	return c, *c.err
+}
+
+// firstOf is the first of the names that the config has a value for, even null, and the first of all if there is none.
+func (c *config) firstOf(names []string) string {
+	for _, name := range names {
+		if _, ok := c.doc[name]; ok {
+			return name
+		}
+	}
+	return names[0]
+}
+
+// or puts a value where the config has none: what transformers' configuration class has as its default.
+func (c *config) or(key string, v any) {
+	if _, ok := c.doc[key]; !ok {
+		c.doc[key] = v
+	}
 }
 
 // parseJSONObject reads a JSON object with its numbers kept as they are written. Python also writes NaN and
@@ -127,6 +155,8 @@ func (c *config) require(key string) bool {
 func (c *config) number(key string) float64 {
 	switch x := c.doc[key].(type) {
 	case nil:
+	case float64: // a default
+		return x
 	case json.Number:
 		f, err := strconv.ParseFloat(x.String(), 64)
 		if err == nil && !math.IsInf(f, 0) {
@@ -158,6 +188,53 @@ func (c *config) countOr(key string, otherwise int64) int64 {
 		return 0
 	}
 	return int64(n)
+}
+
+// integer is an integer from 0 to 2^31-1; 0 if absent.
+func (c *config) integer(key string) int64 {
+	n := c.number(key)
+	if n != math.Trunc(n) || n < 0 || n > math.MaxInt32 {
+		c.fail("%s%s: %v, want an integer from 0 to %d", c.path, key, c.doc[key], math.MaxInt32)
+		return 0
+	}
+	return int64(n)
+}
+
+// strings is a list of strings; nil if absent.
+func (c *config) strings(key string) []string {
+	if !c.has(key) {
+		return nil
+	}
+	list, ok := c.doc[key].([]any)
+	out := make([]string, len(list))
+	for i := range list {
+		if out[i], ok = list[i].(string); !ok {
+			break
+		}
+	}
+	if !ok {
+		c.fail("%s%s: want a list of strings", c.path, key)
+		return nil
+	}
+	return out
+}
+
+// numbers is a list of numbers; nil if absent.
+func (c *config) numbers(key string) []float64 {
+	if !c.has(key) {
+		return nil
+	}
+	list, ok := c.doc[key].([]any)
+	if !ok {
+		c.fail("%s%s: want a list of numbers", c.path, key)
+	}
+	out := make([]float64, len(list))
+	for i := range list {
+		one := &config{path: c.path + key + " ", doc: map[string]any{strconv.Itoa(i): list[i]}, err: c.err}
+		one.require(strconv.Itoa(i))
+		out[i] = one.number(strconv.Itoa(i))
+	}
+	return out
 }
 
 // float is a required number.
@@ -192,7 +269,7 @@ func (c *config) flag(key string) bool {
 	return false
 }
 
-// class is the name of the model's class: the first of architectures.
+// class is the name of the model's class: the first of architectures, of the text_config's where it has some.
 func (c *config) class() (string, error) {
 	list, _ := c.doc["architectures"].([]any)
 	if len(list) > 0 {

@@ -7,10 +7,11 @@ import (
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
 )
 
 // all is the table of model families. A new one is a file of its own and a line here.
-var all = []*family{llama, qwen2, qwen3}
+var all = []*family{llama, mixtral, qwen2, qwen2moe, qwen3, qwen3moe}
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
 type family struct {
@@ -18,13 +19,27 @@ type family struct {
 	classes []string // of transformers, as config.json names them
 	rules   []rule
 
-	// What transformers' configuration class makes of a config without head_dim.
+	// layers are sets of layers whose tensors differ, by the name that stands for them in rules.
+	layers map[string]func(m *mapping, layer int) bool
+	rename func(m *mapping, name string) string // a source's name as the rules have it; nil for none
+	filter func(m *mapping, name string) string // why a source is left out, "" if it isn't; nil for none
+
+	// What transformers' configuration class makes of a config without a key.
+	defaults       map[string]any
 	defaultHeadDim int64 // 0: hidden_size divided among the heads
 	knowsHeadDim   bool  // head_dim has a value then, so that its keys are written
+	needsFF        bool  // intermediate_size has no default that would do
+	needsRMS       bool  // nor has rms_norm_eps
+	noAttention    bool  // there are no heads
 
-	ropeFactors    bool // rope scaling of type llama3 becomes rope_freqs.weight
-	llamaTokenizer bool // the tokenizer is read as LlamaModel.set_vocab does
+	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
+	made        func(*mapping) []Tensor // tensors that no source has; nil for none
+	tokenizer   tokenizer.Options       // what the family asks of the tokenizer's reader
 
+	// prepare changes sizes before anything is matched; nil for nothing.
+	prepare func(m *mapping)
+	// ownParams leaves the common keys to params.
+	ownParams bool
 	// params writes the keys of this family alone, after the common ones; nil for none.
 	params func(m *mapping, set func(key string, value any)) error
 }
@@ -100,17 +115,22 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	}
 	f := all[i]
 	m := &mapping{family: f, config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
+	for key, v := range f.defaults {
+		cfg.or(key, v)
+	}
 	m.readDims()
 	m.rope = readRope(cfg)
+	if f.prepare != nil && *cfg.err == nil {
+		f.prepare(m)
+	}
 	if *cfg.err != nil {
 		return nil, *cfg.err
 	}
+	m.model.Metadata.Set("general.architecture", f.name)
 	if err := m.tensors(c); err != nil {
 		return nil, err
 	}
-	meta := &m.model.Metadata
-	meta.Set("general.architecture", f.name)
-	meta.Set("general.type", "model")
+	m.model.Metadata.Set("general.type", "model")
 	if err := m.general(c, o); err != nil {
 		return nil, err
 	}
@@ -126,14 +146,34 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	return m.model, nil
 }
 
-// parameters counts the values of all tensors.
-func (m *mapping) parameters() int64 {
-	var n int64
+// parameters counts the values of all tensors, and tells how big a model is in a name: models with experts by how many
+// there are and by the size of what one of them and all the rest make (get_total_parameter_count in
+// gguf-py/gguf/gguf_writer.py and size_label in gguf-py/gguf/utility.py).
+func (m *mapping) parameters() (total int64, label string) {
+	var shared, expert, stacked, stacks int64
 	for _, t := range m.model.Tensors {
-		count, err := gguf.Elements(t.Shape)
-		if err == nil {
-			n += count
+		n, err := gguf.Elements(t.Shape)
+		if err != nil {
+			continue
 		}
+		total += n
+		dim := 2
+		if strings.Contains(t.Name, ".bias") {
+			dim = 1
+		}
+		if !strings.Contains(t.Name, "_exps.") || len(t.Shape) < 3 {
+			shared += n
+			continue
+		}
+		expert += n / t.Shape[dim]
+		stacked += t.Shape[dim]
+		stacks++
 	}
-	return n
+	switch {
+	case total == 0:
+		return 0, ""
+	case stacks > 0:
+		return total, fmt.Sprintf("%dx%s", stacked/stacks, roundedCount(float64(shared+expert)))
+	}
+	return total, roundedCount(float64(total))
 }

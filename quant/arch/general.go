@@ -34,13 +34,14 @@ var originKeys = []string{"name", "author", "version", "organization", "descript
 // already: their number of values helps to read names.
 func (m *mapping) general(c *hf.Checkpoint, o Options) error {
 	var nameOrPath *string
-	if s, ok := m.config.doc["_name_or_path"].(string); ok {
+	if s, ok := m.config.root["_name_or_path"].(string); ok {
 		nameOrPath = &s
 	}
-	return generalFrom(&m.model.Metadata, c, m.read, nameOrPath, o, m.parameters())
+	total, label := m.parameters()
+	return generalFrom(&m.model.Metadata, c, m.read, nameOrPath, o, total, label)
 }
 
-func generalFrom(m *gguf.Metadata, c *hf.Checkpoint, read func(string) ([]byte, error), configName *string, o Options, parameters int64) error {
+func generalFrom(m *gguf.Metadata, c *hf.Checkpoint, read func(string) ([]byte, error), configName *string, o Options, parameters int64, label string) error {
 	card, err := readModelCard(read)
 	if err != nil {
 		return err
@@ -61,8 +62,7 @@ func generalFrom(m *gguf.Metadata, c *hf.Checkpoint, read func(string) ([]byte, 
 	case a.name == nil:
 		a.name = &c.Name
 	}
-	if a.sizeLabel == nil && parameters > 0 {
-		label := roundedCount(float64(parameters))
+	if a.sizeLabel == nil && label != "" {
 		a.sizeLabel = &label
 	}
 	if err := sampling(m, read); err != nil {

@@ -146,7 +146,7 @@ func TestNameComesFromTheBestSource(t *testing.T) {
 		dir := t.TempDir() + "/some-model"
 		c := &hf.Checkpoint{Name: "some-model", Repo: tc.repo, Dir: dir}
 		var m gguf.Metadata
-		if err := generalFrom(&m, c, noFiles, tc.config, tc.options, 3e9); err != nil {
+		if err := generalFrom(&m, c, noFiles, tc.config, tc.options, 3e9, "3.0B"); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := m.String("general.name"); got != tc.want {

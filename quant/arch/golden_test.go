@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
 	"github.com/nexus-quant/nexus-quant/kernels"
@@ -92,13 +94,16 @@ func describe(t *testing.T, m *arch.Model) string {
 	for _, x := range m.Tensors {
 		fmt.Fprintf(&b, "tensor %s %v %s", x.Name, x.Shape, x.Type)
 		for _, p := range x.Parts {
-			fmt.Fprintf(&b, " <- %s %s", p.Name, p.DType)
+			fmt.Fprintf(&b, " <- %s %s", p.Source.Name, p.Source.DType)
+			if v := p.View; !v.Whole() {
+				fmt.Fprintf(&b, " from %d rows %v columns %v", v.First, v.Rows, v.Cols)
+			}
+			if p.Scale != nil {
+				fmt.Fprintf(&b, " * %s per %d x %d", p.Scale.Tensor.Name, p.Scale.Block[0], p.Scale.Block[1])
+			}
 		}
-		if x.Op.Kind == arch.Permute {
-			fmt.Fprintf(&b, " permute %d heads", x.Op.Heads)
-		}
-		if x.Scale != nil {
-			fmt.Fprintf(&b, " * %s per %d x %d", x.Scale.Tensor.Name, x.Scale.Block[0], x.Scale.Block[1])
+		if x.Op != arch.Keep {
+			fmt.Fprintf(&b, " then %s", map[arch.Op]string{arch.AddOne: "+1", arch.NegExp: "-exp"}[x.Op])
 		}
 		h := sha256.New()
 		if err := binary.Write(h, binary.LittleEndian, values(t, x)); err != nil {
@@ -121,35 +126,59 @@ func describeValue(v any) string {
 	return fmt.Sprintf("%T of %d, first %#v, #%x", v, r.Len(), r.Slice(0, 4), h.Sum(nil)[:6])
 }
 
-// values reads a tensor's values in the order of the output: the plainest reading of Op and Scale.
+// values reads a tensor's values in the order of the output: the plainest reading of View, Scale and Op.
 func values(t *testing.T, x arch.Tensor) []float32 {
 	t.Helper()
 	if len(x.Parts) == 0 {
 		return x.Const
 	}
-	v := floats(t, x.Parts[0])
-	columns := x.Shape[0]
-	if len(x.Shape) == 1 {
-		columns = 1 // a vector's values move one by one
-	}
-	rows := int64(len(v)) / columns
-	if s := x.Scale; s != nil {
-		scales := floats(t, s.Tensor)
-		across := (columns + s.Block[1] - 1) / s.Block[1]
-		for i := range v {
-			r, c := int64(i)/columns, int64(i)%columns
-			v[i] *= scales[r/s.Block[0]*across+c/s.Block[1]]
+	var out []float32
+	for _, p := range x.Parts {
+		v := floats(t, p.Source)
+		if s := p.Scale; s != nil {
+			columns := p.Source.Shape[len(p.Source.Shape)-1]
+			scales := floats(t, s.Tensor)
+			across := (columns + s.Block[1] - 1) / s.Block[1]
+			for i := range v {
+				r, c := int64(i)/columns, int64(i)%columns
+				v[i] *= scales[r/s.Block[0]*across+c/s.Block[1]]
+			}
+		}
+		if p.View.Whole() {
+			out = append(out, v...)
+			continue
+		}
+		places := []int64{p.View.First}
+		for _, d := range append(slices.Clone(p.View.Rows), p.View.Cols...) {
+			var next []int64
+			for _, at := range places {
+				for i := range d.N {
+					next = append(next, at+i*d.Stride)
+				}
+			}
+			places = next
+		}
+		for _, at := range places {
+			out = append(out, v[at])
 		}
 	}
-	if x.Op.Kind != arch.Permute {
-		return v
-	}
-	out := make([]float32, len(v))
-	d := rows / x.Op.Heads
-	for r := range rows {
-		head, i := r/d, r%d
-		from := head*d + i%2*(d/2) + i/2
-		copy(out[r*columns:(r+1)*columns], v[from*columns:(from+1)*columns])
+	half := x.Parts[0].Source.DType == safetensors.F16
+	for i := range out {
+		switch x.Op {
+		case arch.AddOne:
+			out[i]++
+		case arch.NegExp:
+			out[i] = -float32(math.Exp(float64(out[i])))
+		default:
+			continue
+		}
+		if half {
+			var b [2]byte
+			if err := kernels.Quantize(gguf.F16, b[:], out[i:i+1], 1, nil); err != nil {
+				t.Fatal(err)
+			}
+			kernels.F16ToF32(out[i:i+1], b[:])
+		}
 	}
 	return out
 }

@@ -1,5 +1,7 @@
 package arch
 
+import "github.com/nexus-quant/nexus-quant/hf/tokenizer"
+
 // llama are the models of LlamaForCausalLM: Llama 1 to 3.3, Mistral 7B to Nemo, Yi, SmolLM2, TinyLlama and the
 // many that share its layers (LlamaModel in conversion/llama.py).
 var llama = &family{
@@ -28,12 +30,17 @@ var llama = &family{
 		{"model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight", matrix(hidden, ff), needed, nil},
 		{"model.layers.{i}.mlp.down_proj.bias", "blk.{i}.ffn_down.bias", vector(hidden), optional, nil},
 	},
-	knowsHeadDim:   true,
-	ropeFactors:    true,
-	llamaTokenizer: true,
-	params: func(m *mapping, set func(string, any)) error {
-		set("vocab_size", uint32(m.dims.vocab))
-		set("rope.dimension_count", uint32(m.dims.headDim))
-		return nil
-	},
+	knowsHeadDim: true,
+	needsFF:      true,
+	needsRMS:     true,
+	ropeFactors:  true,
+	tokenizer:    tokenizer.Options{Llama: true},
+	params:       llamaParams,
+}
+
+// llamaParams writes what LlamaModel does after the common keys.
+func llamaParams(m *mapping, set func(string, any)) error {
+	set("vocab_size", uint32(m.dims.vocab))
+	set("rope.dimension_count", uint32(m.dims.headDim))
+	return nil
 }

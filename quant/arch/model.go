@@ -21,33 +21,35 @@ type Tensor struct {
 	Name  string
 	Shape []int64   // GGUF order: Shape[0] is the number of columns
 	Type  gguf.Type // what the converter stores at --outtype auto: F32 for vectors and norms, else F32, F16 or BF16 by the source (F64 and F8 give F32)
-	Parts []*safetensors.Tensor
-	Scale *Scale // of FP8 weights, else nil
+	Parts []Part    // their rows follow one another; all have one number format
 	Op    Op
 	Const []float32 // the values themselves, where the tensor is made and not read; Parts is empty then
 }
 
+// Part is what one tensor of the checkpoint gives to an output.
+type Part struct {
+	Source *safetensors.Tensor
+	View   View
+	Scale  *Scale // of FP8 weights, else nil
+}
+
 // Scale is what FP8 weights are multiplied with: one number per block of Block[0] rows and Block[1]
-// columns, one per row (Block = {1, columns}) or one for the whole tensor (Block = {rows, columns}).
+// columns, one per row (Block = {1, columns}) or one for the whole tensor (Block = {rows, columns}). Rows and columns
+// are those of the source, wherever a view puts them.
 type Scale struct {
 	Tensor *safetensors.Tensor // F32, BF16 or F16; shape [ceil(rows/Block[0]), ceil(columns/Block[1])] or any shape with as many values
 	Block  [2]int64
 	Invert bool // divide by the scale instead of multiplying
 }
 
-// Op is what happens to the rows of the source on their way to the output. The set is closed.
-type Op struct {
-	Kind  OpKind
-	Heads int64 // Permute: number of heads that the rows belong to
-}
-
-// OpKind names an Op.
-type OpKind int
+// Op is what happens to each value on its way to the output, after scaling and in float32. The set is closed.
+type Op int
 
 const (
-	// Copy leaves rows in their order.
-	Copy OpKind = iota
-	// Permute interleaves the two halves of each head's rows: Hugging Face stores rotary pairs as
-	// (i, i+d/2), llama.cpp wants (2i, 2i+1). Within a head of d rows, output row 2i+j is source row j*d/2+i.
-	Permute
+	// Keep leaves values as they are.
+	Keep Op = iota
+	// AddOne adds 1: Gemma's norms are stored less one. A sum of F16 values is rounded to F16, as PyTorch does.
+	AddOne
+	// NegExp is -exp(x): the state matrices of Mamba and its like are stored as logarithms.
+	NegExp
 )

@@ -1,64 +1,91 @@
 package arch
 
-// dims are the sizes that a family's tensors are made of.
-type dims struct {
-	layers  int64
-	hidden  int64
-	ff      int64
-	heads   int64
-	kvHeads int64
-	headDim int64
-	vocab   int64
-}
+import "fmt"
 
-// readDims reads the sizes. The defaults are those of transformers' configuration classes, which the
-// converter reads the file through.
-func (m *mapping) readDims() {
-	c, d := m.config, &m.dims
-	d.layers = c.count("num_hidden_layers")
-	d.hidden = c.count("hidden_size")
-	d.ff = c.count("intermediate_size")
-	d.heads = c.count("num_attention_heads")
-	d.kvHeads = c.countOr("num_key_value_heads", d.heads)
-	d.vocab = c.count("vocab_size")
-	if *c.err != nil {
-		return
-	}
-	if d.kvHeads > d.heads || d.heads%d.kvHeads != 0 {
-		c.fail("num_attention_heads %d is no multiple of num_key_value_heads %d", d.heads, d.kvHeads)
-	}
-	share := m.family.defaultHeadDim
-	if share == 0 {
-		if share = d.hidden / d.heads; !c.has("head_dim") && d.hidden%d.heads != 0 {
-			c.fail("hidden_size %d is no multiple of num_attention_heads %d, and there is no head_dim", d.hidden, d.heads)
-		}
-	}
-	if d.headDim = c.countOr("head_dim", share); d.headDim%2 != 0 {
-		c.fail("head_dim %d is odd, rotary positions need pairs", d.headDim)
-	}
-}
-
-// params writes the keys of the architecture in the order of TextModel.set_gguf_parameters.
+// params writes the keys of the architecture: those that all have in common, unless the family writes all of its own.
 func (m *mapping) params() error {
-	c, d, meta := m.config, m.dims, &m.model.Metadata
-	set := func(key string, value any) { meta.Set(m.family.name+"."+key, value) }
-	set("block_count", uint32(d.layers))
-	set("context_length", uint32(c.count("max_position_embeddings")))
-	set("embedding_length", uint32(d.hidden))
-	set("feed_forward_length", uint32(d.ff))
-	set("attention.head_count", uint32(d.heads))
-	set("attention.head_count_kv", uint32(d.kvHeads))
-	if c.has("is_causal") && !c.flag("is_causal") {
-		set("attention.causal", false)
-	}
-	m.ropeParams(set)
-	set("attention.layer_norm_rms_epsilon", c.float("rms_norm_eps"))
-	if c.has("head_dim") || m.family.knowsHeadDim {
-		set("attention.key_length", uint32(d.headDim))
-		set("attention.value_length", uint32(d.headDim))
+	if !m.family.ownParams {
+		if err := m.commonParams(); err != nil {
+			return err
+		}
 	}
 	if m.family.params == nil {
 		return nil
 	}
-	return m.family.params(m, set)
+	return m.family.params(m, m.set)
+}
+
+// set sets a key of the architecture.
+func (m *mapping) set(key string, value any) { m.model.Metadata.Set(m.family.name+"."+key, value) }
+
+// setCount and the like copy a value of the config, if it is there.
+func (m *mapping) setCount(key string, names ...string) {
+	if name := m.config.firstOf(names); m.config.has(name) {
+		m.set(key, uint32(m.config.integer(name)))
+	}
+}
+
+func (m *mapping) setFloat(key string, names ...string) {
+	if name := m.config.firstOf(names); m.config.has(name) {
+		m.set(key, m.config.float(name))
+	}
+}
+
+func (m *mapping) setFlag(key string, names ...string) {
+	if name := m.config.firstOf(names); m.config.has(name) {
+		m.set(key, m.config.flag(name))
+	}
+}
+
+// commonParams writes the keys of TextModel.set_gguf_parameters in its order.
+func (m *mapping) commonParams() error {
+	c, d, set := m.config, m.dims, m.set
+	set("block_count", uint32(d.layers))
+	set("context_length", uint32(c.count(c.firstOf(contextKeys))))
+	set("embedding_length", uint32(d.hidden))
+	if d.ff != 0 {
+		set("feed_forward_length", uint32(d.ff))
+	}
+	if !m.family.noAttention {
+		set("attention.head_count", uint32(d.heads))
+		set("attention.head_count_kv", uint32(d.kvHeads))
+	}
+	if c.has("is_causal") && !c.flag("is_causal") {
+		set("attention.causal", false)
+	}
+	m.ropeParams(set)
+	if m.family.needsRMS {
+		c.require("rms_norm_eps")
+	}
+	m.setFloat("attention.layer_norm_rms_epsilon", "rms_norm_eps", "norm_eps")
+	m.setFloat("attention.layer_norm_epsilon", normKeys...)
+	m.setCount("expert_count", expertsKeys...)
+	m.setCount("expert_used_count", activeKeys...)
+	m.setCount("expert_group_count", "n_group")
+	m.setCount("expert_group_used_count", "topk_group")
+	if err := m.gating(); err != nil {
+		return err
+	}
+	if c.has("head_dim") || m.family.knowsHeadDim {
+		set("attention.key_length", uint32(d.headDim))
+		set("attention.value_length", uint32(d.headDim))
+	}
+	return *c.err
+}
+
+// Gating functions of llama.cpp (llama_expert_gating_func_type).
+var gatingFuncs = map[string]uint32{"softmax": 1, "sigmoid": 2, "sqrtsoftplus": 4}
+
+// gating writes how routers weigh their experts.
+func (m *mapping) gating() error {
+	name := m.config.firstOf([]string{"score_function", "scoring_func", "score_func", "moe_router_activation", "moe_router_activation_func", "expert_selection_fn"})
+	if !m.config.has(name) {
+		return nil
+	}
+	f, ok := gatingFuncs[m.config.text(name)]
+	if !ok {
+		return fmt.Errorf("config.json: %s: %v, want softmax, sigmoid or sqrtsoftplus", name, m.config.doc[name])
+	}
+	m.set("expert_gating_func", f)
+	return nil
 }

@@ -10,7 +10,9 @@ var qwen2 = &family{
 		rule{"model.layers.{i}.self_attn.k_proj.bias", "blk.{i}.attn_k.bias", vector(keys), needed, nil},
 		rule{"model.layers.{i}.self_attn.v_proj.bias", "blk.{i}.attn_v.bias", vector(keys), needed, nil},
 	),
-	params: pooling,
+	needsFF:  true,
+	needsRMS: true,
+	params:   pooling,
 }
 
 // qwenRules are what Qwen 2 and 3 have in common.

@@ -21,6 +21,8 @@ var qwen3 = &family{
 	),
 	defaultHeadDim: 128,
 	knowsHeadDim:   true,
+	needsFF:        true,
+	needsRMS:       true,
 	params: func(m *mapping, set func(string, any)) error {
 		if err := m.refuseReranker(); err != nil {
 			return err

@@ -15,7 +15,15 @@ type rope struct {
 	kind   string // rope_type
 	theta  float64
 	local  float64 // of layers with a sliding window; 0 for none
+	share  float64 // partial_rotary_factor: of a head's values that are turned; 0 if the config doesn't say
 }
+
+// Keys that say the same thing in the configs of different families (TextModel.__init__).
+var (
+	thetaKeys = []string{"rope_theta", "global_rope_theta", "rope_global_theta", "rope_theta_global", "rotary_emb_base"}
+	localKeys = []string{"local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta", "rope_local_base_freq"}
+	shareKeys = []string{"partial_rotary_factor", "rope_pct", "rope_percent"}
+)
 
 func readRope(c *config) rope {
 	key := "rope_scaling"
@@ -29,6 +37,11 @@ func readRope(c *config) rope {
 	}
 	if all.has("sliding_attention") {
 		r.local = all.object("sliding_attention").number("rope_theta")
+	} else if key := c.firstOf(localKeys); c.has(key) && !all.has("full_attention") {
+		r.local = c.number(key)
+	}
+	if r.share = r.params.number("partial_rotary_factor"); !r.params.has("partial_rotary_factor") {
+		r.share = c.number(c.firstOf(shareKeys))
 	}
 	if r.kind = r.params.text("rope_type"); r.kind == "" {
 		r.kind = r.params.text("type")
@@ -36,8 +49,8 @@ func readRope(c *config) rope {
 	switch {
 	case r.params.has("rope_theta"):
 		r.theta = r.params.number("rope_theta")
-	case c.has("rope_theta"):
-		r.theta = c.number("rope_theta")
+	case c.has(c.firstOf(thetaKeys)):
+		r.theta = c.number(c.firstOf(thetaKeys))
 	}
 	if r.theta <= 0 {
 		c.fail("rope_theta: %v, want more than 0", r.theta)
@@ -79,6 +92,13 @@ func (m *mapping) ropeParams(set func(string, any)) {
 	default:
 		m.warn("config.json: %s of type %q is left out: beyond the original context the model will do worse", strings.TrimSuffix(p.path, "."), kind)
 	}
+	if list := p.numbers("mrope_section"); list != nil { // padded to time, height, width and one more
+		sections := make([]int32, 4)
+		for i := range min(len(list), 4) {
+			sections[i] = int32(list[i])
+		}
+		set("rope.dimension_sections", sections)
+	}
 	set("rope.freq_base", float32(r.theta))
 	if r.local != 0 {
 		set("rope.freq_base_swa", float32(r.local))
@@ -87,6 +107,14 @@ func (m *mapping) ropeParams(set func(string, any)) {
 
 func (m *mapping) warn(format string, args ...any) {
 	m.model.Warnings = append(m.model.Warnings, fmt.Sprintf(format, args...))
+}
+
+// turned is how many values of a head of n are turned with the position: rope.dimension_count.
+func (r rope) turned(n int64, otherwise float64) uint32 {
+	if r.params.has("partial_rotary_factor") || r.share != 0 {
+		otherwise = r.share
+	}
+	return uint32(float64(n) * otherwise)
 }
 
 // ropeFactors makes rope_freqs.weight of the llama3 kind: what the frequency of each rotary pair is divided by

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,12 +12,15 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
 )
 
-// rule maps one kind of tensor by its whole name; {i} is the number of a layer.
+// rule maps one kind of tensor by its whole name. In it {i} stands for the number of any layer, the name of a set of
+// the family's layers in braces for those of the set, and {e}, {h} or {k} for the number of an expert, of a head or of
+// a key head: the tensors of all of them are stacked. Several rules may read one tensor, each a part of it, and
+// several may write one, where checkpoints spell it in more than one way.
 type rule struct {
 	from, to string
-	shape    []size // as in the checkpoint: rows first
+	shape    []size // of one source as in the checkpoint: rows first
 	presence presence
-	op       func(dims) Op // nil leaves the rows as they are
+	change   change // nil leaves the values in their places
 }
 
 // presence says when a checkpoint has a tensor.
@@ -26,30 +30,36 @@ const (
 	needed     presence = iota // always
 	unlessTied                 // always, unless tie_word_embeddings is true; then it may be there
 	optional                   // in all layers or in none
+	perLayer                   // in any layer or none
 )
 
-// size is a dimension of a tensor, taken from the config.
-type size func(dims) int64
+// stacks are the placeholders whose tensors become one, by what they count.
+var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads}
 
-func vocab(d dims) int64   { return d.vocab }
-func hidden(d dims) int64  { return d.hidden }
-func ff(d dims) int64      { return d.ff }
-func headDim(d dims) int64 { return d.headDim }
-func queries(d dims) int64 { return d.heads * d.headDim }
-func keys(d dims) int64    { return d.kvHeads * d.headDim }
+// want is one tensor of the output, by one rule.
+type want struct {
+	rule  *rule
+	order int // of the rule
+	to    string
+	names []string              // of the sources
+	parts []*safetensors.Tensor // those that were found, in the order of names
+	batch string                // wants of one batch are written when the last source of all of them is read
+	last  int                   // place of that source within the checkpoint
+}
 
-func matrix(rows, columns size) []size { return []size{rows, columns} }
-func vector(n size) []size             { return []size{n} }
+func (w *want) whole() bool { return !slices.Contains(w.parts, nil) }
+func (w *want) begun() bool {
+	return slices.ContainsFunc(w.parts, func(t *safetensors.Tensor) bool { return t != nil })
+}
 
-func permuteQ(d dims) Op { return Op{Permute, d.heads} }
-func permuteK(d dims) Op { return Op{Permute, d.kvHeads} }
-
-// droppedSuffixes are tensors that older checkpoints store though they can be computed
-// (ModelBase.prepare_tensors).
-var droppedSuffixes = []string{".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"}
+// slot is the place of a source within a want.
+type slot struct {
+	*want
+	part int
+}
 
 // tensors applies the family's rules to the tensors of the checkpoint. The output is in the converter's
-// order: what is made first, then file by file, each by name.
+// order: what is made first, then file by file, each by name, a stack where its last source stands.
 func (m *mapping) tensors(c *hf.Checkpoint) error {
 	sources, scales, err := m.separateScales(c.Tensors)
 	if err != nil {
@@ -60,64 +70,174 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 	}
 	slices.SortStableFunc(sources, func(a, b *safetensors.Tensor) int { return strings.Compare(a.File, b.File) })
 
-	index := m.expected()
-	found := map[string]string{} // by the output's name, the source's
-	for _, t := range sources {
-		if slices.ContainsFunc(droppedSuffixes, func(s string) bool { return strings.HasSuffix(t.Name, s) }) {
-			m.model.Dropped = append(m.model.Dropped, t.Name)
+	wants, err := m.expected(len(sources))
+	if err != nil {
+		return err
+	}
+	index := map[string][]slot{}
+	for _, w := range wants {
+		for i, name := range w.names {
+			index[name] = append(index[name], slot{w, i})
+		}
+	}
+	batches := map[string]int{}
+	found := map[string]string{} // by the name that the rules know, the source's
+	for place, t := range sources {
+		name, why := m.knownName(t.Name)
+		if why != "" {
+			m.drop(t.Name, why)
 			continue
 		}
-		e, ok := index[t.Name]
-		if !ok { // models for embedding leave the prefix out
-			e, ok = index["model."+t.Name]
+		slots := index[name]
+		if slots == nil { // models for embedding leave the prefix out
+			name = "model." + name
+			slots = index[name]
 		}
-		if !ok {
+		if slots == nil {
 			return m.unmatched(t)
 		}
-		if other, twice := found[e.to]; twice {
-			return fmt.Errorf("tensors %q and %q both become %q", other, t.Name, e.to)
+		if other, twice := found[name]; twice {
+			return fmt.Errorf("tensors %q and %q both become %q", other, t.Name, slots[0].to)
 		}
-		found[e.to] = t.Name
-		out, err := m.output(e, t, scales[t.Name])
+		found[name] = t.Name
+		for _, s := range slots {
+			s.parts[s.part] = t
+			s.last = place
+			if s.batch != "" {
+				batches[s.batch] = place
+			}
+		}
+	}
+	for name, s := range scales {
+		if !slices.ContainsFunc(sources, func(t *safetensors.Tensor) bool { return t.Name == name }) {
+			return fmt.Errorf("tensor %q scales %q, which is missing", s.Name, name)
+		}
+	}
+	chosen, err := m.complete(wants)
+	if err != nil {
+		return err
+	}
+	for _, w := range chosen {
+		if w.batch != "" {
+			w.last = batches[w.batch]
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b *want) int { return cmp.Or(cmp.Compare(a.last, b.last), cmp.Compare(a.order, b.order)) })
+	for _, w := range chosen {
+		out, err := m.output(w, scales)
 		if err != nil {
 			return err
 		}
-		delete(scales, t.Name)
 		m.model.Tensors = append(m.model.Tensors, out)
-	}
-	for name, s := range scales {
-		return fmt.Errorf("tensor %q scales %q, which is missing", s.Name, name)
-	}
-	if err := m.complete(index, found); err != nil {
-		return err
 	}
 	if m.family.ropeFactors { // only now is head_dim known to be that of real tensors
 		m.model.Tensors = append(m.ropeFactors(), m.model.Tensors...)
 	}
+	if m.family.made != nil {
+		m.model.Tensors = append(m.family.made(m), m.model.Tensors...)
+	}
 	return *m.config.err
 }
 
-// expected lists the names that the checkpoint can have, with the rule for each.
-func (m *mapping) expected() map[string]expectation {
-	index := make(map[string]expectation, int(m.dims.layers)*len(m.family.rules))
+// drop notes a source tensor that the output goes without.
+func (m *mapping) drop(name, why string) {
+	m.model.Dropped = append(m.model.Dropped, name+" ("+why+")")
+}
+
+// droppedSuffixes are tensors that older checkpoints store though they can be computed
+// (ModelBase.prepare_tensors).
+var droppedSuffixes = []string{".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"}
+
+// knownName is the name of a source tensor as rules spell it, or why it is left out (ModelBase.filter_tensors,
+// TextModel.filter_tensors).
+func (m *mapping) knownName(name string) (known, why string) {
+	if hasAnySuffix(name, droppedSuffixes) {
+		return "", "computed, not needed"
+	}
+	if m.family.filter != nil {
+		if why := m.family.filter(m, name); why != "" {
+			return "", why
+		}
+	}
+	if notText(name) {
+		return "", "not of the text model"
+	}
+	name = strings.ReplaceAll(name, "language_model.", "")
+	if s, ok := strings.CutSuffix(name, "e_score_correction_bias"); ok {
+		name = s + "e_score_correction.bias"
+	}
+	if m.family.rename != nil {
+		name = m.family.rename(m, name)
+	}
+	return name, ""
+}
+
+// Parts of the names of tensors that see, hear and speak.
+var (
+	otherPrefixes = []string{"mlp", "vit.", "vpm.", "siglip2.", "conformer.", "merger.", "resampler.", "sound_encoder.", "sound_projection.", "speech_embeddings."}
+	otherParts    = []string{"visual.", "vision.", "audio.", "talker.", "vision_", "audio_", "token2wav.", "code2wav.", "projector.", "pre_mm_projector_norm",
+		"image_newline", "view_seperator", "patch_embed", "patch_merger.", "patch_merge_mlp.", "model.connector."}
+)
+
+func notText(name string) bool {
+	return slices.ContainsFunc(otherPrefixes, func(s string) bool { return strings.HasPrefix(name, s) }) ||
+		slices.ContainsFunc(otherParts, func(s string) bool { return strings.Contains(name, s) })
+}
+
+// placeholder is the part of a rule's name that stands for many, with its braces; "" for none.
+func placeholder(name string) string {
+	if i := strings.IndexByte(name, '{'); i >= 0 {
+		return name[i : i+strings.IndexByte(name[i:], '}')+1]
+	}
+	return ""
+}
+
+// expected lists the tensors that the output can have. A checkpoint of n tensors can't stack more than that.
+func (m *mapping) expected(n int) ([]*want, error) {
+	var wants []*want
 	for i := range m.family.rules {
 		r := &m.family.rules[i]
-		if !strings.Contains(r.from, "{i}") {
-			index[r.from] = expectation{r, r.to, -1}
+		set := placeholder(r.from)
+		if set == "" {
+			wants = append(wants, &want{rule: r, order: i, to: r.to, names: []string{r.from}, parts: make([]*safetensors.Tensor, 1)})
 			continue
 		}
 		for layer := range int(m.dims.layers) {
-			n := strconv.Itoa(layer)
-			index[strings.Replace(r.from, "{i}", n, 1)] = expectation{r, strings.Replace(r.to, "{i}", n, 1), layer}
+			if !m.inSet(set, layer) {
+				continue
+			}
+			number := strconv.Itoa(layer)
+			w := &want{rule: r, order: i, to: strings.Replace(r.to, set, number, 1)}
+			from := strings.Replace(r.from, set, number, 1)
+			stack := placeholder(from)
+			if stack == "" {
+				w.names = []string{from}
+			} else {
+				count := stacks[stack](m.dims)
+				if *m.config.err != nil {
+					return nil, *m.config.err
+				}
+				if count < 1 || count*m.dims.layers > 64*int64(n)+64 {
+					return nil, fmt.Errorf("config.json: %d tensors %q in each of %d layers, but the checkpoint has %d", count, from, m.dims.layers, n)
+				}
+				for k := range count {
+					w.names = append(w.names, strings.Replace(from, stack, strconv.FormatInt(k, 10), 1))
+				}
+				w.batch, _, _ = strings.Cut(from, stack)
+			}
+			w.parts = make([]*safetensors.Tensor, len(w.names))
+			wants = append(wants, w)
 		}
 	}
-	return index
+	return wants, nil
 }
 
-type expectation struct {
-	rule  *rule
-	to    string
-	layer int
+// inSet tells whether a layer is one of those that a placeholder stands for.
+func (m *mapping) inSet(set string, layer int) bool {
+	if set == "{i}" {
+		return true
+	}
+	return m.family.layers[strings.Trim(set, "{}")](m, layer)
 }
 
 func (m *mapping) unmatched(t *safetensors.Tensor) error {
@@ -130,74 +250,138 @@ func (m *mapping) unmatched(t *safetensors.Tensor) error {
 	return fmt.Errorf("tensor %q (%s): no rule of the %s architecture knows it", t.Name, t.File, m.family.name)
 }
 
-// complete checks that nothing is missing. An optional tensor counts as needed once one layer has it.
-func (m *mapping) complete(index map[string]expectation, found map[string]string) error {
+// complete takes the wants whose sources are there and checks that nothing is missing. An optional tensor counts as
+// needed once one layer has it.
+func (m *mapping) complete(wants []*want) ([]*want, error) {
 	used := map[*rule]bool{}
-	for _, e := range index {
-		if _, ok := found[e.to]; ok {
-			used[e.rule] = true
+	byName := map[string][]*want{}
+	var names []string
+	for _, w := range wants {
+		used[w.rule] = used[w.rule] || w.begun()
+		if byName[w.to] == nil {
+			names = append(names, w.to)
 		}
+		byName[w.to] = append(byName[w.to], w)
 	}
+	var chosen []*want
 	var missing []string
-	for name, e := range index {
-		if _, ok := found[e.to]; ok {
+	for _, name := range names {
+		var have *want
+		for _, w := range byName[name] {
+			if !w.begun() {
+				continue
+			}
+			if have != nil {
+				return nil, fmt.Errorf("tensors %q and %q both become %q", have.firstSource(), w.firstSource(), name)
+			}
+			have = w
+		}
+		if have == nil {
+			if have = byName[name][0]; !m.mustBe(have, used) {
+				continue
+			}
+		} else if have.whole() {
+			chosen = append(chosen, have)
 			continue
 		}
-		switch e.rule.presence {
-		case unlessTied:
-			if m.config.flag("tie_word_embeddings") {
-				continue
-			}
-		case optional:
-			if !used[e.rule] {
-				continue
+		for i, t := range have.parts {
+			if t == nil {
+				missing = append(missing, have.names[i])
 			}
 		}
-		missing = append(missing, name)
 	}
 	if len(missing) == 0 {
-		return *m.config.err
+		return chosen, *m.config.err
 	}
 	slices.Sort(missing)
 	more := ""
-	if len(missing) > 1 {
+	if missing = slices.Compact(missing); len(missing) > 1 {
 		more = fmt.Sprintf(" and %d more", len(missing)-1)
 	}
-	return fmt.Errorf("tensor %q%s: missing from the checkpoint", missing[0], more)
+	return nil, fmt.Errorf("tensor %q%s: missing from the checkpoint", missing[0], more)
 }
 
-// output makes the tensor that a source becomes.
-func (m *mapping) output(e expectation, t, scale *safetensors.Tensor) (Tensor, error) {
-	want := make([]int64, len(e.rule.shape))
-	for i, s := range e.rule.shape {
-		want[i] = s(m.dims)
+func (w *want) firstSource() string {
+	return w.parts[slices.IndexFunc(w.parts, func(t *safetensors.Tensor) bool { return t != nil })].Name
+}
+
+// mustBe tells whether a tensor that no source was found for is missing.
+func (m *mapping) mustBe(w *want, used map[*rule]bool) bool {
+	switch w.rule.presence {
+	case unlessTied:
+		return !m.config.flag("tie_word_embeddings")
+	case optional:
+		return used[w.rule]
+	case perLayer:
+		return false
 	}
-	if !slices.Equal(t.Shape, want) {
-		return Tensor{}, fmt.Errorf("tensor %q (%s): shape %v, config.json makes it %v", t.Name, t.File, t.Shape, want)
+	return true
+}
+
+// output makes the tensor that a want's sources become.
+func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor, error) {
+	shape := make([]int64, len(w.rule.shape))
+	for i, s := range w.rule.shape {
+		shape[i] = s(m.dims)
 	}
-	out := Tensor{Name: e.to, Shape: slices.Clone(want), Parts: []*safetensors.Tensor{t}}
+	if *m.config.err != nil {
+		return Tensor{}, *m.config.err
+	}
+	for _, t := range w.parts {
+		if !slices.Equal(t.Shape, shape) {
+			return Tensor{}, fmt.Errorf("tensor %q (%s): shape %v, config.json makes it %v", t.Name, t.File, t.Shape, shape)
+		}
+		if t.DType != w.parts[0].DType {
+			return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s, but %q has %s", t.Name, t.File, t.DType, w.parts[0].Name, w.parts[0].DType)
+		}
+	}
+	r := reading{shape: shape}
+	if w.rule.change != nil {
+		if r = w.rule.change(m.dims, shape); *m.config.err != nil {
+			return Tensor{}, *m.config.err
+		}
+	}
+	if len(r.views) == 0 {
+		r.views = []View{{}}
+	}
+	out := Tensor{Name: w.to, Shape: slices.Clone(r.shape), Op: r.op}
+	if strings.Count(w.rule.from, "{") > 1 { // a stack, of one too
+		out.Shape = append([]int64{int64(len(w.parts))}, out.Shape...)
+	}
 	slices.Reverse(out.Shape)
-	if e.rule.op != nil {
-		out.Op = e.rule.op(m.dims)
-	}
-	typ, ok := outputTypes[t.DType]
-	if !ok {
-		return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s can't be converted", t.Name, t.File, t.DType)
-	}
-	if out.Type = typ; len(want) <= 1 || strings.HasSuffix(e.to, "_norm.weight") {
-		out.Type = gguf.F32
-	}
-	if scale != nil {
-		s, err := m.scaleOf(t, scale)
+	for _, t := range w.parts {
+		scale, err := m.scaleFor(t, scales[t.Name])
 		if err != nil {
 			return Tensor{}, err
 		}
-		out.Scale = s
-	} else if isFP8(t.DType) && m.quant.scaled {
-		return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s, but its scale is missing", t.Name, t.File, t.DType)
+		for _, v := range r.views {
+			out.Parts = append(out.Parts, Part{Source: t, View: v, Scale: scale})
+		}
+	}
+	typ, ok := outputTypes[w.parts[0].DType]
+	if t := w.parts[0]; !ok {
+		return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s can't be converted", t.Name, t.File, t.DType)
+	}
+	if out.Type = typ; len(out.Shape) <= 1 || !strings.HasSuffix(w.to, ".weight") || hasAnySuffix(w.to, alwaysF32) {
+		out.Type = gguf.F32
 	}
 	return out, nil
 }
+
+// scaleFor is the scale of a source; nil for none.
+func (m *mapping) scaleFor(t, scale *safetensors.Tensor) (*Scale, error) {
+	if scale != nil {
+		return m.scaleOf(t, scale)
+	}
+	if isFP8(t.DType) && m.quant.scaled {
+		return nil, fmt.Errorf("tensor %q (%s): dtype %s, but its scale is missing", t.Name, t.File, t.DType)
+	}
+	return nil, nil
+}
+
+// alwaysF32 are the matrices that stay F32 (ModelBase.prepare_tensors).
+var alwaysF32 = []string{"_norm.weight", ".ffn_gate_inp.weight", ".ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
+	".ssm_conv1d.weight", ".shortconv.conv.weight", ".indexer.proj.weight"}
 
 // outputTypes are the types that keep every bit of a source.
 var outputTypes = map[safetensors.DType]gguf.Type{

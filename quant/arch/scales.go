@@ -115,7 +115,7 @@ func (m *mapping) separateScales(all []*safetensors.Tensor) (weights []*safetens
 		case isScale:
 			scales[weight] = t
 		case hasAnySuffix(t.Name, m.quant.unused):
-			m.model.Dropped = append(m.model.Dropped, t.Name)
+			m.drop(t.Name, "of use at run time only")
 		default:
 			weights = append(weights, t)
 		}

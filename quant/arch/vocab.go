@@ -10,7 +10,9 @@ import (
 
 // vocabulary writes the tokenizer.* keys.
 func (m *mapping) vocabulary(o Options) error {
-	v, err := tokenizer.Load(m.read, tokenizer.Options{VocabSize: m.dims.vocab, Pre: o.Pre, Llama: m.family.llamaTokenizer})
+	options := m.family.tokenizer
+	options.VocabSize, options.Pre = m.dims.vocab, o.Pre
+	v, err := tokenizer.Load(m.read, options)
 	if err != nil {
 		return err
 	}
@@ -20,6 +22,9 @@ func (m *mapping) vocabulary(o Options) error {
 	writeVocab(&m.model.Metadata, v)
 	return nil
 }
+
+// bpeOnly is for families whose converter looks at tokenizer.json alone.
+var bpeOnly = tokenizer.Options{Kind: tokenizer.BPEOnly}
 
 // specialKeys are the metadata keys of special ids that GGUF has names for, without their common parts.
 var specialKeys = map[string]string{

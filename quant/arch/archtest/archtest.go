@@ -28,9 +28,15 @@ const (
 )
 
 // Kinds lists the checkpoints.
-func Kinds() []Kind { return []Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8} }
+func Kinds() []Kind {
+	list := []Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8}
+	for _, k := range kinds {
+		list = append(list, k.name)
+	}
+	return list
+}
 
-// Sizes of every checkpoint.
+// Sizes of the checkpoints above.
 const (
 	Layers = 2
 	Hidden = 256
@@ -46,6 +52,8 @@ type Checkpoint struct {
 	Tensors []Tensor
 	Files   map[string][]byte // tokenizer files, model card and the like
 	Shards  int               // 0: one model.safetensors
+
+	dtype string // of the tensors that are added
 }
 
 // Write makes a checkpoint in dir, which is created.
@@ -105,11 +113,17 @@ func New(k Kind) *Checkpoint {
 		c.qwenBPE()
 		c.namedTemplates()
 	default:
-		panic(fmt.Sprintf("archtest: no kind %q", k))
+		i := slices.IndexFunc(kinds, func(x kind) bool { return x.name == k })
+		if i < 0 {
+			panic(fmt.Sprintf("archtest: no kind %q", k))
+		}
+		kinds[i].make(c)
 	}
 	c.Files["generation_config.json"] = []byte(`{"temperature": 0.6, "top_k": 20, "top_p": 0.95, "do_sample": true}`)
 	c.Files["README.md"] = []byte(card)
-	c.Tensors = w.tensors()
+	if c.Tensors == nil {
+		c.Tensors = w.tensors()
+	}
 	return c
 }
 

@@ -1,0 +1,168 @@
+package archtest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Sizes of the checkpoints of the table below, which are narrower: they are many.
+const (
+	width  = 64
+	deep   = 96 // of the feed-forward network
+	expert = 32 // of an expert's
+)
+
+// kind makes one of the checkpoints.
+type kind struct {
+	name Kind
+	make func(c *Checkpoint)
+}
+
+// kinds are the checkpoints that cover one family each.
+var kinds = []kind{
+	{"tiny-mixtral", (*Checkpoint).mixtral},
+	{"tiny-qwen2moe", (*Checkpoint).qwen2moe},
+	{"tiny-qwen3moe", (*Checkpoint).qwen3moe},
+	{"tiny-qwen3moe-fused", (*Checkpoint).qwen3moeFused},
+}
+
+// class names the model's class and gives the config the sizes of the table.
+func (c *Checkpoint) class(name string) {
+	c.set("architectures", []string{name}, "hidden_size", width, "intermediate_size", deep)
+	c.dtype = "BF16"
+}
+
+// set puts keys and values into the config, by turns. A nil value removes the key.
+func (c *Checkpoint) set(pairs ...any) {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] == nil {
+			delete(c.Config, pairs[i].(string))
+		} else {
+			c.Config[pairs[i].(string)] = pairs[i+1]
+		}
+	}
+}
+
+// add makes a tensor. Vectors of norms are close to 1, all others close to 0.
+func (c *Checkpoint) add(name string, shape ...int64) {
+	scale := 0.05
+	if strings.HasSuffix(name, "norm.weight") {
+		scale = 1
+	}
+	c.Tensors = append(c.Tensors, random(name, c.dtype, scale, shape...))
+}
+
+// each makes a tensor for every layer and, where the name has a {e}, for each of n things in it.
+func (c *Checkpoint) each(n int, name string, shape ...int64) {
+	for layer := range Layers {
+		c.layer(layer, n, name, shape...)
+	}
+}
+
+// layer makes a tensor of one layer, n times where the name has a {e}.
+func (c *Checkpoint) layer(layer, n int, name string, shape ...int64) {
+	name = strings.ReplaceAll(name, "{i}", fmt.Sprint(layer))
+	if !strings.Contains(name, "{e}") {
+		c.add(name, shape...)
+		return
+	}
+	for e := range n {
+		c.add(strings.ReplaceAll(name, "{e}", fmt.Sprint(e)), shape...)
+	}
+}
+
+// outer makes the embedding, the last norm and, if untied, the head.
+func (c *Checkpoint) outer(tied bool) {
+	c.add("model.embed_tokens.weight", Vocab, width)
+	c.add("model.norm.weight", width)
+	if tied {
+		c.set("tie_word_embeddings", true)
+	} else {
+		c.add("lm_head.weight", Vocab, width)
+	}
+}
+
+// norms makes the two norms of a layer.
+func (c *Checkpoint) norms() {
+	c.each(0, "model.layers.{i}.input_layernorm.weight", width)
+	c.each(0, "model.layers.{i}.post_attention_layernorm.weight", width)
+}
+
+// attention makes the four projections for heads of the given size.
+func (c *Checkpoint) attention(head int64) {
+	c.each(0, "model.layers.{i}.self_attn.q_proj.weight", Heads*head, width)
+	c.each(0, "model.layers.{i}.self_attn.k_proj.weight", KV*head, width)
+	c.each(0, "model.layers.{i}.self_attn.v_proj.weight", KV*head, width)
+	c.each(0, "model.layers.{i}.self_attn.o_proj.weight", width, Heads*head)
+}
+
+func (c *Checkpoint) attentionBiases(head int64) {
+	c.each(0, "model.layers.{i}.self_attn.q_proj.bias", Heads*head)
+	c.each(0, "model.layers.{i}.self_attn.k_proj.bias", KV*head)
+	c.each(0, "model.layers.{i}.self_attn.v_proj.bias", KV*head)
+}
+
+func (c *Checkpoint) headNorms(head int64) {
+	c.each(0, "model.layers.{i}.self_attn.q_norm.weight", head)
+	c.each(0, "model.layers.{i}.self_attn.k_norm.weight", head)
+}
+
+// gated makes a gated feed-forward network in each layer, n times where prefix has a {e}.
+func (c *Checkpoint) gated(n int, prefix string, wide int64) {
+	c.each(n, prefix+"gate_proj.weight", wide, width)
+	c.each(n, prefix+"up_proj.weight", wide, width)
+	c.each(n, prefix+"down_proj.weight", width, wide)
+}
+
+func (c *Checkpoint) mlp() { c.gated(0, "model.layers.{i}.mlp.", deep) }
+
+func (c *Checkpoint) mixtral() {
+	c.class("MixtralForCausalLM")
+	c.set("num_local_experts", 4, "num_experts_per_tok", 2, "rope_theta", 1e6, "sliding_window", 128)
+	c.outer(false)
+	c.norms()
+	c.attention(width / Heads)
+	c.each(0, "model.layers.{i}.block_sparse_moe.gate.weight", 4, width)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w1.weight", deep, width)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w2.weight", width, deep)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w3.weight", deep, width)
+	c.sentencePiece()
+}
+
+func (c *Checkpoint) qwen2moe() {
+	c.class("Qwen2MoeForCausalLM")
+	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "shared_expert_intermediate_size", 2*expert,
+		"norm_topk_prob", false, "decoder_sparse_step", 1, "rope_theta", 1e6)
+	c.outer(false)
+	c.norms()
+	c.attention(width / Heads)
+	c.attentionBiases(width / Heads)
+	c.each(0, "model.layers.{i}.mlp.gate.weight", 4, width)
+	c.each(0, "model.layers.{i}.mlp.shared_expert_gate.weight", 1, width)
+	c.gated(0, "model.layers.{i}.mlp.shared_expert.", 2*expert)
+	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", expert)
+	c.qwenBPE()
+}
+
+func (c *Checkpoint) qwen3moe() {
+	c.qwen3moeTrunk()
+	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", expert)
+	c.Shards = 3 // the experts of a layer lie in two files
+}
+
+func (c *Checkpoint) qwen3moeTrunk() {
+	c.class("Qwen3MoeForCausalLM")
+	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "head_dim", 32, "norm_topk_prob", true, "rope_theta", 1e6)
+	c.outer(false)
+	c.norms()
+	c.attention(32)
+	c.headNorms(32)
+	c.each(0, "model.layers.{i}.mlp.gate.weight", 4, width)
+	c.qwenBPE()
+}
+
+func (c *Checkpoint) qwen3moeFused() {
+	c.qwen3moeTrunk()
+	c.each(0, "model.layers.{i}.mlp.experts.gate_up_proj", 4, 2*expert, width)
+	c.each(0, "model.layers.{i}.mlp.experts.down_proj", 4, width, expert)
+}
