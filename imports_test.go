@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"quant":                {"gguf", "hf", "hf/safetensors", "kernels", "quant/arch"},
 	"quant/arch":           {"gguf", "hf", "hf/safetensors", "hf/tokenizer"},
 	"quant/arch/archtest":  {"gguf", "hf", "hf/safetensors", "hf/tokenizer", "quant/arch"},
-	"quant/jobs":           {"gguf", "hf", "quant", "quant/arch"},
+	"quant/jobs":           {"gguf", "hf", "quant", "quant/arch", "registry"},
 	"quant/interop":        {},
 	"quant/interop/oracle": {"gguf"},
 	"quant/interop/bench":  {"gguf", "kernels", "quant", "quant/interop/oracle"},

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +57,8 @@ var exitCodes = map[jobs.Class]int{
 	jobs.NotFound:    exitNotFound,
 	jobs.NoResources: exitResources,
 	jobs.Cancelled:   exitCancelled,
+	jobs.Conflict:    exitFailed,
+	jobs.Forbidden:   exitFailed,
 }
 
 // exitCode is the one place that turns errors into exit codes.
@@ -79,20 +83,30 @@ func hintOf(c *cobra.Command, err error) string {
 
 // fail prints an error with its hint and returns the exit code.
 func (a *app) fail(c *cobra.Command, err error) int {
-	code, hint := exitCode(err), hintOf(c, err)
+	code, text, hint := exitCode(err), asTyped(err.Error()), asTyped(hintOf(c, err))
 	if a.json {
 		line, _ := json.Marshal(struct {
 			Type  string `json:"type"`
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`
 			Code  int    `json:"code"`
-		}{"error", err.Error(), hint, code})
+		}{"error", text, hint, code})
 		fmt.Fprintln(a.err, string(line))
 		return code
 	}
-	fmt.Fprintf(a.err, "%s %v\n", a.red("error:"), err)
+	fmt.Fprintf(a.err, "%s %s\n", a.red("error:"), text)
 	if hint != "" {
 		fmt.Fprintf(a.err, "%s %s\n", a.bold("hint:"), hint)
 	}
 	return code
+}
+
+// asTyped writes paths below the working directory as people type them. The service makes all paths absolute, since its
+// jobs outlive the folder that they came from.
+func asTyped(text string) string {
+	dir, err := os.Getwd()
+	if err != nil || len(dir) < 2 {
+		return text
+	}
+	return strings.ReplaceAll(text, dir+string(os.PathSeparator), "")
 }

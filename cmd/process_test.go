@@ -64,7 +64,7 @@ func TestResultAsJSON(t *testing.T) {
 	if result.Type != "result" || len(result.Outputs) != 1 || result.Outputs[0].Bytes == 0 || len(result.Outputs[0].SHA256) != 64 {
 		t.Errorf("got %+v", result)
 	}
-	var event jobs.Event
+	var event jobs.Progress
 	for dec := json.NewDecoder(strings.NewReader(stderr)); dec.More(); {
 		if err := dec.Decode(&event); err != nil {
 			t.Fatalf("%v: %s", err, stderr)
@@ -77,7 +77,7 @@ func TestResultAsJSON(t *testing.T) {
 
 func TestInterruptStopsWithinASecondAndTheSameCommandGoesOn(t *testing.T) {
 	t.Parallel()
-	model, out := bigModel(t, 2<<30), t.TempDir()
+	model, out := bigModel(t, 1<<30), t.TempDir()
 	args := []string{"quantize", model, "-t", "Q4_K_M,Q8_0", "-o", out, "--json"}
 	c := process(args...)
 	stderr, err := c.StderrPipe()
@@ -127,16 +127,16 @@ func TestInterruptStopsWithinASecondAndTheSameCommandGoesOn(t *testing.T) {
 // the process took at most.
 func TestMemoryStaysWithinTheBudget(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 2 GiB")
+		t.Skip("reads 1 GiB")
 	}
 	const budget = 128 << 20
-	model, out := bigModel(t, 2<<30), t.TempDir()
+	model, out := bigModel(t, 1<<30), t.TempDir()
 	c := process("quantize", model, "-t", "Q4_K_M,Q5_K_M,Q8_0", "-o", out, "--max-memory", fmt.Sprint(budget), "--threads", "8")
 	if text, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
 	peak := c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-	t.Logf("source 2048 MiB, budget %d MiB, peak %d MiB", budget>>20, peak>>20)
+	t.Logf("source 1024 MiB, budget %d MiB, peak %d MiB", budget>>20, peak>>20)
 	if peak > budget {
 		t.Errorf("peak memory %d MiB, allowed %d MiB", peak>>20, budget>>20)
 	}

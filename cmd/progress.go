@@ -19,7 +19,21 @@ type progress struct {
 	rate  jobs.Rate
 	next  time.Time // of the next line
 	share float64   // of the last line
+	id    string    // of the job
 }
+
+// Planned shows the warnings before the work.
+func (p *progress) Planned(e *jobs.Estimate) {
+	for _, w := range e.Warnings {
+		p.warn(w)
+	}
+}
+
+// Started remembers which job this is.
+func (p *progress) Started(id string) { p.id = id }
+
+// Note shows a remark.
+func (p *progress) Note(text string) { p.note("%s", text) }
 
 // newProgress chooses how to show progress: mode is auto, bar, plain or none.
 func newProgress(a *app, mode string) (*progress, error) {
@@ -36,8 +50,8 @@ func newProgress(a *app, mode string) (*progress, error) {
 	return &progress{app: a, mode: mode}, nil
 }
 
-// observe takes one event. Calls must not overlap.
-func (p *progress) observe(e jobs.Event) {
+// Progress shows how far a job is.
+func (p *progress) Progress(e jobs.Progress) {
 	if p.mode == "none" {
 		return
 	}
@@ -61,7 +75,7 @@ const (
 	lineLeast = time.Second
 )
 
-func (p *progress) showLine(e jobs.Event, perSecond float64, left time.Duration) {
+func (p *progress) showLine(e jobs.Progress, perSecond float64, left time.Duration) {
 	now, share := time.Now(), 1.0
 	if e.BytesTotal > 0 {
 		share = float64(e.BytesDone) / float64(e.BytesTotal)
@@ -75,7 +89,7 @@ func (p *progress) showLine(e jobs.Event, perSecond float64, left time.Duration)
 	if p.json {
 		line, _ := json.Marshal(struct {
 			Type string `json:"type"`
-			jobs.Event
+			jobs.Progress
 			Rate float64 `json:"bytes_per_second"`
 			ETA  float64 `json:"eta_seconds"`
 		}{"progress", e, perSecond, left.Seconds()})
@@ -89,7 +103,7 @@ func (p *progress) showLine(e jobs.Event, perSecond float64, left time.Duration)
 	p.note("%s", text)
 }
 
-func (p *progress) showBar(e jobs.Event, perSecond float64, left time.Duration) {
+func (p *progress) showBar(e jobs.Progress, perSecond float64, left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar == nil {

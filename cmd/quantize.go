@@ -3,6 +3,8 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -40,7 +42,7 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 func newQuantize(a *app) *cobra.Command {
 	var r jobs.Request
 	var progressMode, nonFinite string
-	var dryRun bool
+	var dryRun, detach bool
 	c := &cobra.Command{
 		Use:   "quantize MODEL --types TYPE[,TYPE...]",
 		Short: "Make quantized GGUF files of a model",
@@ -64,6 +66,9 @@ without --force.`,
 			if err := setNonFinite(&r, nonFinite); err != nil {
 				return err
 			}
+			if detach {
+				return runDetached(c, a, &r)
+			}
 			return runQuantize(c, a, &r, progressMode)
 		},
 	}
@@ -71,6 +76,10 @@ without --force.`,
 	f := c.Flags()
 	f.StringVar(&nonFinite, "non-finite", "refuse", "weights that are NaN or infinite: refuse or keep")
 	f.BoolVar(&r.NoVerify, "no-verify", false, "don't read the outputs back")
+	f.StringVar(&r.Name, "name", "", "name of the job")
+	f.IntVar(&r.Priority, "priority", 0, "jobs of a higher priority are started first")
+	f.BoolVar(&r.Provenance, "provenance", false, "write a statement of origin beside each output (in-toto)")
+	f.BoolVar(&detach, "detach", false, "leave the job to a running nexus-quant serve")
 	f.BoolVar(&dryRun, "dry-run", false, "only say what would be made: the same as nexus-quant estimate")
 	f.StringVar(&progressMode, "progress", "auto", "progress: auto, bar, plain or none")
 	return c
@@ -95,14 +104,16 @@ func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
 	// makes the collector keep to the budget too: the buffers are accounted for, garbage is not
 	debug.SetMemoryLimit(r.MemoryLimit())
 
+	return a.report(p, func() (*jobs.Result, error) { return a.service.Quantize(c.Context(), r, p) })
+}
+
+// report runs a job in the foreground and prints what it made.
+func (a *app) report(p *progress, run func() (*jobs.Result, error)) error {
 	start := time.Now()
-	result, err := a.service.Quantize(c.Context(), r, p.observe)
+	result, err := run()
 	p.finish()
-	if result == nil || err != nil && !made(result) {
+	if err != nil && (result == nil || !made(result)) {
 		return err
-	}
-	for _, w := range result.Warnings {
-		a.warn(w)
 	}
 	if a.json {
 		return errors.Join(a.printJSON(struct {
@@ -113,7 +124,7 @@ func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
 	}
 	for _, o := range result.Outputs {
 		if o.Error == "" {
-			fmt.Fprintln(a.out, o.Path)
+			fmt.Fprintln(a.out, relative(o.Path))
 		}
 	}
 	for _, o := range result.Outputs {
@@ -122,6 +133,9 @@ func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
 			continue
 		}
 		line := fmt.Sprintf("%-7s %10s  %5.2f bits/weight", o.Type, jobs.Size(o.Bytes), o.BitsPerWeight)
+		if o.RMSE > 0 {
+			line += fmt.Sprintf("  rmse %.2e", o.RMSE)
+		}
 		if o.SHA256 != "" {
 			line += "  sha256 " + o.SHA256
 		}
@@ -131,6 +145,18 @@ func runQuantize(c *cobra.Command, a *app, r *jobs.Request, mode string) error {
 		a.note("done in %s", time.Since(start).Round(10*time.Millisecond))
 	}
 	return err
+}
+
+// relative shortens a path below the working directory.
+func relative(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
 
 // made tells whether there is any output.

@@ -24,7 +24,13 @@ type app struct {
 
 // Main runs the program with the process's own arguments and returns its exit code.
 func Main() int {
-	a := &app{service: jobs.New(os.Getenv, Version()), streams: standardStreams()}
+	a := &app{streams: standardStreams()}
+	service, err := jobs.Open(os.Getenv, Version())
+	if err != nil {
+		_ = a.chooseColor("auto")
+		return a.fail(&cobra.Command{Use: "nexus-quant"}, err)
+	}
+	a.service = service
 	ctx, stop := interruptible(a)
 	defer stop()
 	return a.run(ctx, os.Args[1:])
@@ -70,7 +76,7 @@ same bytes as llama.cpp.
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.chooseColor(a.color) }
-	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newVersion(a))
+	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newJobs(a), newCancel(a), newModels(a), newConfig(a), newVersion(a))
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
 	return root

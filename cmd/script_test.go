@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,7 +21,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mainEnv) != "" {
 		os.Exit(Main())
 	}
-	testscript.Main(m, map[string]func(){"nexus-quant": func() { os.Exit(Main()) }})
+	testscript.Main(cleaner{m}, map[string]func(){"nexus-quant": func() { os.Exit(Main()) }})
+}
+
+// cleaner removes what the tests share when they are over.
+type cleaner struct{ *testing.M }
+
+func (c cleaner) Run() int {
+	defer os.RemoveAll(home())
+	return c.M.Run()
 }
 
 // tinyLlama is the trained model that the repository ships.
@@ -41,6 +50,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MODEL", tinyLlama(t))
 			e.Setenv("HF_HOME", filepath.Join(e.WorkDir, ".hf"))
 			e.Setenv("HF_HUB_OFFLINE", "1") // no test touches the network
+			e.Setenv("NEXUS_QUANT_HOME", filepath.Join(e.WorkDir, ".nexus-quant"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -99,10 +109,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// home is the registry that all processes of this test binary share; they can, that is what it is for.
+var home = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "nexus-quant-test-*")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+})
+
 // process runs nexus-quant as a process of its own.
 func process(args ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], args...)
-	c.Env = append(os.Environ(), mainEnv+"=1", "HF_HUB_OFFLINE=1")
+	c.Env = append(os.Environ(), mainEnv+"=1", "HF_HUB_OFFLINE=1", "NEXUS_QUANT_HOME="+home())
 	return c
 }
 

@@ -271,3 +271,6 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	return 0
 }
+
+// HasToken tells whether there is a token, not what it is.
+func (c *Client) HasToken() bool { return c.token != "" }

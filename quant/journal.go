@@ -36,6 +36,12 @@ type SourceFile struct {
 	Name    string `json:"name"`
 	Bytes   int64  `json:"bytes"`
 	Version string `json:"version"` // the hash under which the Hub's cache keeps it, else the time of its last change
+	Path    string `json:"-"`       // where it is now
+}
+
+// same tells whether two files are the same, wherever they are.
+func (f SourceFile) same(g SourceFile) bool {
+	return f.Name == g.Name && f.Bytes == g.Bytes && f.Version == g.Version
 }
 
 // tensorRecord is a tensor of an output that is on the disk.
@@ -83,14 +89,14 @@ func (a journalHead) differs(b journalHead) string {
 		return fmt.Sprintf("was begun by another version of the program (journal %d, this is %d)", a.Version, b.Version)
 	case a.Plan != b.Plan:
 		return "was begun with other types or options"
-	case slices.Equal(a.Source, b.Source):
+	case slices.EqualFunc(a.Source, b.Source, SourceFile.same):
 		return ""
 	}
 	for i, s := range a.Source {
 		if i >= len(b.Source) || s.Name != b.Source[i].Name {
 			break
 		}
-		if t := b.Source[i]; s != t {
+		if t := b.Source[i]; !s.same(t) {
 			return fmt.Sprintf("source %s changed since: %d bytes (%s) then, %d bytes (%s) now", s.Name, s.Bytes, s.Version, t.Bytes, t.Version)
 		}
 	}

@@ -123,7 +123,7 @@ func identify(name, path string) (SourceFile, error) {
 	if err != nil {
 		return SourceFile{}, err
 	}
-	f := SourceFile{Name: name, Bytes: info.Size(), Version: info.ModTime().UTC().Format(time.RFC3339Nano)}
+	f := SourceFile{Name: name, Bytes: info.Size(), Version: info.ModTime().UTC().Format(time.RFC3339Nano), Path: path}
 	if target, err := os.Readlink(path); err == nil && filepath.Base(filepath.Dir(target)) == "blobs" {
 		f.Version = filepath.Base(target)
 	}

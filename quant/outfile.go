@@ -78,7 +78,7 @@ func checkFree(final string, force bool) error {
 
 // createOutput opens the partial file of output i, reserves its size, and finds out what an earlier run has done.
 func createOutput(p *Plan, i int, o RunOptions) (*outfile, error) {
-	final := o.path(p, i)
+	final := o.Path(p, i)
 	if err := checkFree(final, o.Force); err != nil {
 		return nil, err
 	}

@@ -3,8 +3,11 @@
 package quant
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"math"
+	"os"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/kernels"
@@ -201,4 +204,55 @@ func (p *Plan) Unweighted() int {
 		}
 	}
 	return n
+}
+
+// Made tells whether the file at path is output i already, as far as its size and its header say: names, types, shapes
+// and all metadata. A run that was killed between giving a file its name and saying so leaves such a file.
+func (p *Plan) Made(i int, path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	l := p.Outputs[i].Layout
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != l.Size() {
+		return false
+	}
+	header := make([]byte, len(l.Header()))
+	_, err = io.ReadFull(f, header)
+	return err == nil && bytes.Equal(header, l.Header())
+}
+
+// Without is the plan less the outputs that drop says.
+func (p *Plan) Without(drop func(i int) bool) *Plan {
+	less := *p
+	less.Outputs = nil
+	for i, o := range p.Outputs {
+		if !drop(i) {
+			less.Outputs = append(less.Outputs, o)
+		}
+	}
+	return &less
+}
+
+// Overall joins the comparisons of an output's tensors with their sources, weight by weight, over those that were
+// quantized.
+func (p *Plan) Overall(list []*Fidelity) Fidelity {
+	whole, weights, cosine := Fidelity{Cosine: 1}, 0.0, 0.0
+	square := 0.0
+	for i, f := range list {
+		if f == nil || f.RMSE == 0 {
+			continue
+		}
+		n := float64(p.Tensors[i].Elements)
+		weights += n
+		square += f.RMSE * f.RMSE * n
+		cosine += f.Cosine * n
+		whole.Max = max(whole.Max, f.Max)
+	}
+	if weights > 0 {
+		whole.RMSE, whole.Cosine = math.Sqrt(square/weights), cosine/weights
+	}
+	return whole
 }

@@ -56,8 +56,8 @@ func (o RunOptions) maxMemory() int64 {
 	return DefaultMaxMemory
 }
 
-// path is where output i of the plan goes.
-func (o RunOptions) path(p *Plan, i int) string {
+// Path is where output i of the plan goes.
+func (o RunOptions) Path(p *Plan, i int) string {
 	return filepath.Join(o.Dir, p.Outputs[i].FileName(p.Model.Name))
 }
 
@@ -65,7 +65,7 @@ func (o RunOptions) path(p *Plan, i int) string {
 func Check(p *Plan, o RunOptions) error {
 	seen := map[string]bool{}
 	for i := range p.Outputs {
-		path := o.path(p, i)
+		path := o.Path(p, i)
 		if seen[path] {
 			return fmt.Errorf("%s: asked for twice", path)
 		}
@@ -107,7 +107,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) ([]Result, error) {
 	results := make([]Result, len(p.Outputs))
 	for i := range p.Outputs {
 		out := &p.Outputs[i]
-		results[i] = Result{Type: out.Recipe.Preset.Name, Path: o.path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out)}
+		results[i] = Result{Type: out.Recipe.Preset.Name, Path: o.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out)}
 		f, err := createOutput(p, i, o)
 		if err != nil {
 			for _, f := range files {

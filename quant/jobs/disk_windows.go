@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/windows"
@@ -21,4 +22,18 @@ func freeBytes(dir string) (free int64, device uint64, err error) {
 		device = uint64(v[0])
 	}
 	return int64(n), device, nil
+}
+
+// allocated is the size of a file, 0 where it is not there.
+func allocated(path string) int64 {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// lockFile claims a file for this process, at once or not at all.
+func lockFile(f *os.File) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
 }

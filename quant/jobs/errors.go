@@ -10,6 +10,7 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/quant"
 	"github.com/nexus-quant/nexus-quant/quant/arch"
+	"github.com/nexus-quant/nexus-quant/registry"
 )
 
 // Class sorts errors by what a caller does about them. The command line turns them into exit codes.
@@ -24,6 +25,8 @@ const (
 	NotFound                 // no such model, revision or file
 	NoResources              // not enough disk or memory
 	Cancelled                // the caller stopped it
+	Conflict                 // something is not in a state for it: still running, already ended
+	Forbidden                // outside the folders that may be touched
 )
 
 // ClassOf sorts an error. It is the one place that does.
@@ -33,11 +36,15 @@ func ClassOf(err error) Class {
 		return Cancelled
 	case isA[*quant.PresetError](err), isA[*arch.UnsupportedError](err):
 		return Unsupported
-	case isA[*UsageError](err):
+	case isA[*UsageError](err), isA[FieldErrors](err):
 		return BadRequest
+	case isA[*ConflictError](err):
+		return Conflict
+	case isA[*ForbiddenError](err):
+		return Forbidden
 	case errors.Is(err, hf.ErrGated), errors.Is(err, hf.ErrUnauthorized):
 		return NoAccess
-	case errors.Is(err, hf.ErrNotFound), errors.Is(err, hf.ErrRevision), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, hf.ErrNotFound), errors.Is(err, hf.ErrRevision), errors.Is(err, registry.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return NotFound
 	case isA[*DiskError](err), isA[*quant.DiskError](err), isA[*quant.MemoryError](err):
 		return NoResources

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // Estimate says what a request will write and take, from headers alone. The sizes are exact.
@@ -22,6 +23,12 @@ type Estimate struct {
 	Seconds         float64          `json:"estimated_seconds"` // on this machine, without the download
 	Warnings        []string         `json:"warnings"`
 
+	// The HTTP contract's own names for the same figures; GB is 10^9 bytes.
+	DiskGB    float64                       `json:"disk_space_gb"` // all that will be written
+	Minutes   float64                       `json:"estimated_time_minutes"`
+	Count     int                           `json:"outputs_count"`
+	Breakdown map[string]map[string]float64 `json:"breakdown"` // GB by format and type
+
 	disks []diskNeed
 }
 
@@ -29,6 +36,7 @@ type Estimate struct {
 type OutputEstimate struct {
 	Type          string             `json:"type"`
 	FileName      string             `json:"file_name"`
+	Path          string             `json:"path"`
 	Bytes         int64              `json:"bytes"`
 	BitsPerWeight float64            `json:"bits_per_weight"`
 	Fallbacks     []FallbackEstimate `json:"fallbacks"`
@@ -58,18 +66,27 @@ func (s *Service) Estimate(ctx context.Context, r *Request) (*Estimate, error) {
 		return nil, err
 	}
 	defer job.close()
-	e, err := s.estimate(ctx, job)
+	e, err := s.estimate(ctx, job, true)
 	if err != nil {
 		return nil, err
 	}
-	e.Seconds = job.plan.Duration(job.options.Threads).Seconds()
 	if err := job.check(e); err != nil {
 		e.Warnings = append(e.Warnings, "quantize would refuse: "+err.Error())
 	}
 	return e, nil
 }
 
-func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error) {
+// EstimateSpec is Estimate for a body of the HTTP API.
+func (s *Service) EstimateSpec(ctx context.Context, spec Spec) (*Estimate, error) {
+	r, err := s.request(spec, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.Estimate(ctx, r)
+}
+
+// estimate says what a plan will take. Timing the kernels costs a moment, so only who wants the time asks for it.
+func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Estimate, error) {
 	p := job.plan
 	e := &Estimate{
 		Model: job.Name, Kind: job.kind, Commit: job.Commit, Architecture: job.Arch(),
@@ -86,7 +103,7 @@ func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error)
 	for i := range p.Outputs {
 		out := &p.Outputs[i]
 		oe := OutputEstimate{
-			Type: out.Recipe.Preset.Name, FileName: out.FileName(job.Name), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out),
+			Type: out.Recipe.Preset.Name, FileName: out.FileName(job.Name), Path: job.options.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out),
 			Fallbacks: []FallbackEstimate{},
 		}
 		for _, f := range out.Fallbacks {
@@ -106,7 +123,19 @@ func (s *Service) estimate(ctx context.Context, job *planned) (*Estimate, error)
 	if e.PeakMemoryBytes, err = p.PeakMemory(job.options); err != nil {
 		e.Warnings = append(e.Warnings, err.Error())
 	}
-	return e, s.disks(e, job)
+	if err := s.disks(e, job); err != nil {
+		return nil, err
+	}
+	if timed {
+		e.Seconds = p.Duration(job.options.Threads).Seconds()
+	}
+	gb := func(n int64) float64 { return math.Round(float64(n)/1e7) / 100 }
+	e.DiskGB, e.Minutes, e.Count = gb(e.PeakDiskBytes), math.Round(e.Seconds/60*100)/100, len(e.Outputs)
+	e.Breakdown = map[string]map[string]float64{formatGGUF: {}}
+	for _, o := range e.Outputs {
+		e.Breakdown[formatGGUF][o.Type] = gb(o.Bytes)
+	}
+	return e, nil
 }
 
 // disks compares what will be written with what is free, disk by disk.
@@ -125,7 +154,11 @@ func (s *Service) disks(e *Estimate, job *planned) error {
 		e.disks = append(e.disks, diskNeed{dir, device, need, free})
 		return nil
 	}
-	if err := add(job.options.Dir, e.OutputBytes); err != nil {
+	kept := int64(0) // by an earlier attempt, which this one goes on with or replaces
+	for i := range job.plan.Outputs {
+		kept += allocated(job.options.Path(job.plan, i) + ".partial")
+	}
+	if err := add(job.options.Dir, max(0, e.OutputBytes-kept)); err != nil {
 		return err
 	}
 	e.FreeDiskBytes = e.disks[0].free

@@ -2,7 +2,10 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
@@ -30,33 +33,67 @@ const (
 	GGUF        Kind = "gguf"
 )
 
-// open finds the model of a request without fetching weights.
-func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
-	ref, err := hf.ParseRef(r.Model)
+// resolve says what a request's model is.
+func (s *Service) resolve(r *Request) (hf.Ref, error) {
+	name := r.Model
+	if r.Base != "" {
+		// a relative path is one of the folder that the request came from
+		if _, err := os.Stat(r.path(name)); err == nil {
+			name = r.path(name)
+		}
+	}
+	ref, err := hf.ParseRef(name)
 	if err != nil {
-		return nil, &UsageError{Err: err}
+		return ref, badRef(err)
 	}
 	if r.Revision != "" {
 		if ref.Kind != hf.Hub {
-			return nil, usage("revision %q: only a Hub model has revisions, %s is local", r.Revision, r.Model)
+			return ref, usage("revision %q: only a Hub model has revisions, %s is local", r.Revision, r.Model)
 		}
 		ref.Revision = r.Revision
 	}
+	return ref, nil
+}
+
+// badRef is an error of the request, unless it is that a file is not there.
+func badRef(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &UsageError{Err: err}
+}
+
+func kindOf(ref hf.Ref) Kind {
 	switch ref.Kind {
 	case hf.File:
-		return openGGUF(ref)
+		return GGUF
 	case hf.Folder:
+		return Local
+	}
+	return HuggingFace
+}
+
+// open finds the model of a request without fetching weights.
+func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
+	ref, err := s.resolve(r)
+	if err != nil {
+		return nil, err
+	}
+	switch kind := kindOf(ref); kind {
+	case GGUF:
+		return openGGUF(ref)
+	case Local:
 		c, err := hf.OpenDir(ref.Path)
 		if err != nil {
 			return nil, err
 		}
-		return fromCheckpoint(c, ref, Local, r)
+		return fromCheckpoint(c, ref, kind, r)
 	default:
 		c, err := s.hub.OpenRemote(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
-		return fromCheckpoint(c, ref, HuggingFace, r)
+		return fromCheckpoint(c, ref, kind, r)
 	}
 }
 

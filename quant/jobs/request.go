@@ -5,6 +5,7 @@ package jobs
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +14,12 @@ import (
 	"github.com/nexus-quant/nexus-quant/quant"
 )
 
-// Request asks for quantized files of a model, in a user's words.
+// Request asks for quantized files of a model, in a user's words. Paths are relative to Base.
 type Request struct {
+	Name            string // of the job; "" for one made of the model and the types
+	Description     string
+	Priority        int
+	Base            string   // folder that paths are relative to; "" is the working directory
 	Model           string   // Hub id, folder or GGUF file
 	Revision        string   // of a Hub model; overrides the one in Model
 	Types           []string // file types: "Q4_K_M"
@@ -33,6 +38,7 @@ type Request struct {
 	KeepNonFinite   bool
 	Force           bool
 	NoVerify        bool
+	Provenance      bool  // write a statement of origin beside each output
 	Threads         int   // 0: all cores
 	MaxMemory       int64 // bytes; 0: quant.DefaultMaxMemory
 }
@@ -43,6 +49,22 @@ func (r *Request) MemoryLimit() int64 {
 		return r.MaxMemory
 	}
 	return quant.DefaultMaxMemory
+}
+
+// path makes a path of the request absolute.
+func (r *Request) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	base := r.Base
+	if base == "" {
+		base = "."
+	}
+	abs, err := filepath.Abs(filepath.Join(base, p))
+	if err != nil {
+		return p
+	}
+	return abs
 }
 
 // UsageError is returned for a request that is wrong in itself, whatever the model.
@@ -115,9 +137,10 @@ func (r *Request) planOptions() (quant.PlanOptions, error) {
 		return o, err
 	}
 	if r.Imatrix != "" {
-		if o.Imatrix, err = quant.ReadImatrix(r.Imatrix); err != nil {
+		if o.Imatrix, err = quant.ReadImatrix(r.path(r.Imatrix)); err != nil {
 			return o, err
 		}
+		o.Imatrix.File = r.Imatrix // goes into the metadata as it was typed, as llama-quantize does
 		o.Imatrix.Filter(r.IncludeWeights, r.ExcludeWeights)
 	}
 	return o, nil

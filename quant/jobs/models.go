@@ -1,0 +1,505 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/quant"
+	"github.com/nexus-quant/nexus-quant/registry"
+)
+
+// Model is a source model with the files that were made of it.
+type Model struct {
+	ID            string    `json:"id"`
+	Architecture  string    `json:"architecture"`
+	SourceModel   string    `json:"source_model"`
+	Commit        *string   `json:"commit"`
+	Parameters    int64     `json:"parameters"`
+	ContextLength int64     `json:"context_length"`
+	Bytes         int64     `json:"total_bytes"`
+	Created       time.Time `json:"created_at"`
+	Variants      []Variant `json:"variants"`
+}
+
+// Variant is one file that was made of a model.
+type Variant struct {
+	FileName      string    `json:"filename"`
+	Path          string    `json:"path"`
+	Type          string    `json:"quantization"`
+	Bytes         int64     `json:"size_bytes"`
+	BitsPerWeight float64   `json:"bits_per_weight"`
+	SHA256        string    `json:"sha256"`
+	VRAMMB        int64     `json:"vram_required_mb"` // MiB for weights, KV cache at the model's context or 8192, and overhead
+	RMSE          *float64  `json:"rmse"`
+	Cosine        *float64  `json:"cosine"`
+	Perplexity    *float64  `json:"perplexity"`
+	KLD           *float64  `json:"kld"`
+	Created       time.Time `json:"created_at"`
+	JobID         string    `json:"job_id"`
+	Missing       bool      `json:"missing"` // the file was moved, deleted or changed its size
+
+	Tensors []TensorFidelity `json:"tensors,omitempty"` // of one variant, not in lists
+}
+
+// TensorFidelity is how far a tensor of a file is from its source.
+type TensorFidelity struct {
+	Name   string  `json:"name"`
+	Type   string  `json:"type"`
+	RMSE   float64 `json:"rmse"`
+	Max    float64 `json:"max"`
+	Cosine float64 `json:"cosine"`
+}
+
+// ModelFilter picks models. Its zero value picks all.
+type ModelFilter struct {
+	Search       string
+	Architecture string
+	FitsBytes    int64 // only variants that need no more memory; 0: all
+	Context      int64 // for FitsBytes; 0: 8192 or the model's own, whichever is less
+	Limit        int   // 0: all
+	Offset       int
+}
+
+// ModelList is a page of models, newest first.
+type ModelList struct {
+	Models  []Model `json:"models"`
+	Total   int     `json:"total"`
+	Limit   int     `json:"limit"`
+	Offset  int     `json:"offset"`
+	HasMore bool    `json:"has_more"`
+}
+
+// Rating is what a user thinks of a model or of one variant of it.
+type Rating struct {
+	Rating  int       `json:"rating"`
+	Variant string    `json:"variant,omitempty"`
+	Notes   string    `json:"notes,omitempty"`
+	Tags    []string  `json:"tags,omitempty"`
+	Updated time.Time `json:"updated_at,omitzero"`
+}
+
+// Recommendation is a file that fits, with what it needs.
+type Recommendation struct {
+	ID         string  `json:"id"`
+	Variant    Variant `json:"variant"`
+	NeedBytes  int64   `json:"required_bytes"`
+	Fits       string  `json:"fits" enum:"vram,ram"`
+	Context    int64   `json:"context"`
+	Parameters int64   `json:"parameters"`
+}
+
+// Stats counts what the registry holds.
+type Stats struct {
+	Models        int            `json:"total_models"`
+	Variants      int            `json:"total_variants"`
+	Bytes         int64          `json:"total_bytes"`
+	Missing       int            `json:"missing"`
+	Types         map[string]int `json:"quantizations"`
+	Architectures map[string]int `json:"architectures"`
+	Jobs          map[string]int `json:"jobs"`
+}
+
+// publish registers the outputs that a job made.
+func (s *Service) publish(x *executed, r *Request, job string, log *registry.Log) {
+	store, err := s.registry()
+	if err != nil {
+		return
+	}
+	for _, o := range x.outputs {
+		if o.Err != nil {
+			continue
+		}
+		m := x.registered(o, r, job)
+		if err := store.PutModel(m); err != nil {
+			_ = log.Print(levelError, "the output could not be registered", "path", o.Path, "error", err.Error())
+		}
+		if r.Provenance {
+			if err := s.writeProvenance(x, r, o); err != nil {
+				_ = log.Print(levelError, "no statement of origin was written", "path", o.Path, "error", err.Error())
+			}
+		}
+	}
+}
+
+// registered is the record of an output.
+func (x *executed) registered(o quant.Result, r *Request, job string) registry.Model {
+	meta := &x.Metadata
+	arch := x.Arch()
+	key := func(name string) int64 { n, _ := meta.Int(arch + "." + name); return n }
+	m := registry.Model{
+		ID: cmp.Or(x.Repo, x.Name), Path: o.Path, FileType: o.Type, Architecture: arch, SourceModel: r.Model, Commit: x.Commit,
+		Parameters: x.Parameters(), ContextLength: key("context_length"), Bytes: o.Bytes, BitsPerWeight: o.BitsPerWeight, SHA256: o.SHA256, JobID: job,
+		Hyper: hyper(meta, arch),
+	}
+	whole := x.plan.Overall(o.Fidelity)
+	m.RMSE, m.Max, m.Cosine = whole.RMSE, whole.Max, whole.Cosine
+	for i := range x.plan.Outputs {
+		out := &x.plan.Outputs[i]
+		if out.Recipe.Preset.Name != o.Type || len(o.Fidelity) != len(x.plan.Tensors) {
+			continue
+		}
+		for k, f := range o.Fidelity {
+			if f != nil {
+				m.Tensors = append(m.Tensors, registry.TensorError{Name: x.plan.Tensors[k].Name, Type: out.Types[k].String(), RMSE: f.RMSE, Max: f.Max, Cosine: f.Cosine})
+			}
+		}
+	}
+	return m
+}
+
+// hyper reads what the KV cache's size follows from.
+func hyper(meta *gguf.Metadata, arch string) registry.Hyper {
+	key := func(name string) int64 { n, _ := meta.Int(arch + "." + name); return n }
+	h := registry.Hyper{Layers: key("block_count"), Embedding: key("embedding_length"), KVHeads: key("attention.head_count_kv"), HeadDimK: key("attention.key_length"), HeadDimV: key("attention.value_length")}
+	heads := key("attention.head_count")
+	if v, ok := meta.Get(arch + ".attention.head_count_kv"); ok {
+		if list, ok := v.([]int32); ok {
+			for _, n := range list {
+				h.KVHeadsTotal += int64(n)
+			}
+		}
+	} else {
+		h.KVHeads = heads
+	}
+	if h.HeadDimK == 0 && heads > 0 {
+		h.HeadDimK = h.Embedding / heads
+	}
+	if h.HeadDimV == 0 {
+		h.HeadDimV = h.HeadDimK
+	}
+	if h.KVHeadsTotal == 0 {
+		h.KVHeadsTotal = h.KVHeads * h.Layers
+	}
+	return h
+}
+
+// defaultContext is the context that memory is stated for when nothing else is said.
+const defaultContext = 8192
+
+// need is the memory that a file takes in use: its weights, the KV cache in F16 at the given context, and what a
+// program needs besides: a batch of 512 positions through the widest layers, and 256 MiB.
+func need(m registry.Model, context int64) int64 {
+	if context == 0 {
+		context = defaultContext
+		if m.ContextLength > 0 {
+			context = min(context, m.ContextLength)
+		}
+	}
+	const f16, batch = 2, 512
+	kv := m.Hyper.KVHeadsTotal * (m.Hyper.HeadDimK + m.Hyper.HeadDimV) * f16 * context
+	return m.Bytes + kv + batch*m.Hyper.Embedding*4*8 + 256<<20
+}
+
+func variantOf(m registry.Model) Variant {
+	v := Variant{
+		FileName: filepath.Base(m.Path), Path: m.Path, Type: m.FileType, Bytes: m.Bytes, BitsPerWeight: m.BitsPerWeight, SHA256: m.SHA256,
+		VRAMMB: need(m, 0) >> 20, Perplexity: m.Perplexity, KLD: m.KLD, Created: m.Created, JobID: m.JobID,
+	}
+	if m.RMSE > 0 {
+		v.RMSE, v.Cosine = &m.RMSE, &m.Cosine
+	}
+	info, err := os.Stat(m.Path)
+	v.Missing = err != nil || info.Size() != m.Bytes
+	for _, t := range m.Tensors {
+		v.Tensors = append(v.Tensors, TensorFidelity{t.Name, t.Type, t.RMSE, t.Max, t.Cosine})
+	}
+	return v
+}
+
+// Models lists models with their variants, newest first.
+func (s *Service) Models(f ModelFilter) (ModelList, error) {
+	list := ModelList{Models: []Model{}, Limit: f.Limit, Offset: f.Offset}
+	store, err := s.registry()
+	if err != nil {
+		return list, err
+	}
+	files, _, err := store.Models(registry.ModelFilter{Search: f.Search, Architecture: f.Architecture})
+	if err != nil {
+		return list, err
+	}
+	all := group(slices.DeleteFunc(files, func(m registry.Model) bool { return f.FitsBytes > 0 && need(m, f.Context) > f.FitsBytes }))
+	list.Total = len(all)
+	all = all[min(max(f.Offset, 0), len(all)):]
+	if f.Limit > 0 && len(all) > f.Limit {
+		all, list.HasMore = all[:f.Limit], true
+	}
+	list.Models = append(list.Models, all...)
+	return list, nil
+}
+
+// group puts the files of one model together, in the order in which models first appear, best variant first.
+func group(files []registry.Model) []Model {
+	var list []Model
+	at := map[string]int{}
+	for _, f := range files {
+		i, ok := at[f.ID]
+		if !ok {
+			i = len(list)
+			at[f.ID] = i
+			list = append(list, Model{ID: f.ID, Architecture: f.Architecture, SourceModel: f.SourceModel, Commit: optional(f.Commit),
+				Parameters: f.Parameters, ContextLength: f.ContextLength, Created: f.Created})
+		}
+		list[i].Bytes += f.Bytes
+		list[i].Variants = append(list[i].Variants, variantOf(f))
+	}
+	for i := range list {
+		slices.SortStableFunc(list[i].Variants, func(a, b Variant) int { return cmp.Compare(b.BitsPerWeight, a.BitsPerWeight) })
+	}
+	return list
+}
+
+// Model returns one model with its variants. The name is its ID or the beginning of it, or one of its files.
+func (s *Service) Model(id string) (Model, error) {
+	store, err := s.registry()
+	if err != nil {
+		return Model{}, err
+	}
+	files, _, err := store.Models(registry.ModelFilter{ID: id})
+	if err != nil {
+		return Model{}, err
+	}
+	if len(files) == 0 {
+		one, err := store.Model(id)
+		if err != nil {
+			return Model{}, err
+		}
+		if files, _, err = store.Models(registry.ModelFilter{ID: one.ID}); err != nil {
+			return Model{}, err
+		}
+	}
+	return group(files)[0], nil
+}
+
+// Variants lists the files of a model.
+func (s *Service) Variants(id string) ([]Variant, error) {
+	m, err := s.Model(id)
+	return m.Variants, err
+}
+
+// Variant returns one file with the comparison of its tensors. The name is a path, a file name, ID:TYPE or the
+// beginning of one of these.
+func (s *Service) Variant(ref string) (Model, Variant, error) {
+	store, err := s.registry()
+	if err != nil {
+		return Model{}, Variant{}, err
+	}
+	if _, err := os.Stat(ref); err == nil {
+		if abs, err := filepath.Abs(ref); err == nil {
+			ref = abs
+		}
+	}
+	m, err := store.Model(ref)
+	if err != nil {
+		return Model{}, Variant{}, err
+	}
+	v := variantOf(m)
+	return group([]registry.Model{m})[0], v, nil
+}
+
+// DeleteModel takes a model or one of its files off the registry, and with files deletes what it registered. A source is
+// never touched.
+func (s *Service) DeleteModel(_ context.Context, id string, files bool) error {
+	store, err := s.registry()
+	if err != nil {
+		return err
+	}
+	list, _, err := store.Models(registry.ModelFilter{ID: id})
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		one, err := store.Model(id)
+		if err != nil {
+			return err
+		}
+		list = []registry.Model{one}
+	}
+	for _, m := range list {
+		if files {
+			if _, err := remove(m.Path, provenancePath(m.Path)); err != nil {
+				return err
+			}
+		}
+		if _, err := store.DeleteModel(m.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Verification is what reading a registered file again came to.
+type Verification struct {
+	Path  string `json:"path"`
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+}
+
+// Verify reads the files of a model again: size, header, finite scales and SHA-256 must be what was registered.
+func (s *Service) Verify(ctx context.Context, id string, report func(Progress)) ([]Verification, error) {
+	store, err := s.registry()
+	if err != nil {
+		return nil, err
+	}
+	files, _, err := store.Models(registry.ModelFilter{ID: id})
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		one, err := store.Model(id)
+		if err != nil {
+			return nil, err
+		}
+		files = []registry.Model{one}
+	}
+	var list []Verification
+	for i, m := range files {
+		v := Verification{Path: m.Path}
+		sum, err := quant.Reread(ctx, m.Path, func(done, total int64) {
+			if report != nil {
+				report(Progress{Stage: Verifying, Item: filepath.Base(m.Path), ItemsDone: i, Items: len(files), BytesDone: done, BytesTotal: total})
+			}
+		})
+		switch {
+		case errors.Is(err, context.Canceled):
+			return list, err
+		case errors.Is(err, fs.ErrNotExist):
+			v.Error = "the file is not there"
+		case err != nil:
+			v.Error = err.Error()
+		case m.SHA256 != "" && sum != m.SHA256:
+			v.Error = fmt.Sprintf("SHA-256 is %s, registered was %s", sum, m.SHA256)
+		default:
+			v.OK = true
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// Rate stores what a user thinks of a model or of one variant.
+func (s *Service) Rate(id string, r Rating) (Rating, error) {
+	store, err := s.registry()
+	if err != nil {
+		return Rating{}, err
+	}
+	m, err := s.Model(id)
+	if err != nil {
+		return Rating{}, err
+	}
+	if r.Rating < 1 || r.Rating > 5 {
+		var bad FieldErrors
+		bad.add("rating", "value_error", "%d, want 1 to 5", r.Rating)
+		return Rating{}, bad
+	}
+	out, err := store.PutRating(registry.Rating{ID: m.ID, Variant: r.Variant, Rating: r.Rating, Notes: r.Notes, Tags: r.Tags})
+	return ratingOf(out), err
+}
+
+// Rating returns what a user thinks of a model, or of its best rated variant if only variants were rated.
+func (s *Service) Rating(id string) (Rating, error) {
+	store, err := s.registry()
+	if err != nil {
+		return Rating{}, err
+	}
+	m, err := s.Model(id)
+	if err != nil {
+		return Rating{}, err
+	}
+	ratings, err := store.Ratings(m.ID)
+	if err != nil {
+		return Rating{}, err
+	}
+	if len(ratings) == 0 {
+		return Rating{}, fmt.Errorf("model %q has no rating: %w", m.ID, fs.ErrNotExist)
+	}
+	best := slices.MaxFunc(ratings, func(a, b registry.Rating) int {
+		if (a.Variant == "") != (b.Variant == "") {
+			if a.Variant == "" {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Compare(a.Rating, b.Rating)
+	})
+	return ratingOf(best), nil
+}
+
+func ratingOf(r registry.Rating) Rating {
+	return Rating{Rating: r.Rating, Variant: r.Variant, Notes: r.Notes, Tags: r.Tags, Updated: r.Updated}
+}
+
+// Recommendations lists the registered files that fit into memory, those for the GPU first, then by quality: bits per
+// weight among files of one model, parameters among models.
+func (s *Service) Recommendations(vram, ram, context int64) ([]Recommendation, error) {
+	store, err := s.registry()
+	if err != nil {
+		return nil, err
+	}
+	files, _, err := store.Models(registry.ModelFilter{})
+	if err != nil {
+		return nil, err
+	}
+	list := []Recommendation{}
+	for _, m := range files {
+		n := need(m, context)
+		r := Recommendation{ID: m.ID, Variant: variantOf(m), NeedBytes: n, Parameters: m.Parameters, Context: cmp.Or(context, min(defaultContext, cmp.Or(m.ContextLength, defaultContext)))}
+		switch {
+		case r.Variant.Missing:
+			continue
+		case vram > 0 && n <= vram:
+			r.Fits = "vram"
+		case ram > 0 && n <= ram:
+			r.Fits = "ram"
+		default:
+			continue
+		}
+		list = append(list, r)
+	}
+	slices.SortStableFunc(list, func(a, b Recommendation) int {
+		return cmp.Or(strings.Compare(b.Fits, a.Fits), cmp.Compare(b.Parameters, a.Parameters), cmp.Compare(b.Variant.BitsPerWeight, a.Variant.BitsPerWeight))
+	})
+	return list, nil
+}
+
+// Stats counts what the registry holds.
+func (s *Service) Stats() (Stats, error) {
+	st := Stats{Types: map[string]int{}, Architectures: map[string]int{}, Jobs: map[string]int{}}
+	store, err := s.registry()
+	if err != nil {
+		return st, err
+	}
+	files, _, err := store.Models(registry.ModelFilter{})
+	if err != nil {
+		return st, err
+	}
+	for _, m := range group(files) {
+		st.Models++
+		st.Architectures[m.Architecture]++
+		for _, v := range m.Variants {
+			st.Variants++
+			st.Types[v.Type]++
+			if v.Missing {
+				st.Missing++
+				continue
+			}
+			st.Bytes += v.Bytes
+		}
+	}
+	records, _, err := store.Jobs(registry.Filter{})
+	if err != nil {
+		return st, err
+	}
+	for _, j := range records {
+		st.Jobs[string(j.State)]++
+	}
+	return st, nil
+}
