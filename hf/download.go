@@ -58,9 +58,7 @@ func (c *Client) Download(ctx context.Context, ref Ref, progress func(Progress))
 	if err := g.Wait(); err != nil {
 		return "", "", err
 	}
-	if err := c.writeRefs(m.repo, m.commit); err != nil {
-		return "", "", m.explain(err)
-	}
+	c.writeRefs(m.repo, m.commit)
 	return m.dir, m.commit, nil
 }
 
@@ -158,18 +156,15 @@ func (c *Client) remember(info *listing) {
 }
 
 // writeRefs notes in the cache all revisions that were found to be this commit, also by earlier calls: who plans with
-// a branch and downloads the commit that it was means the branch.
-func (c *Client) writeRefs(repo, commit string) error {
+// a branch and downloads the commit that it was means the branch. A cache that can't be written to serves all the same.
+func (c *Client) writeRefs(repo, commit string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, seen := range c.seen {
 		if key[0] == repo && seen == commit {
-			if err := c.writeRef(repo, key[1], commit); err != nil {
-				return err
-			}
+			_ = c.writeRef(repo, key[1], commit)
 		}
 	}
-	return nil
 }
 
 func revisionOf(ref Ref) string {

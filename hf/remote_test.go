@@ -133,3 +133,19 @@ func TestTheTokenStaysWithItsOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestARefThatCantBeWrittenDoesNoHarm has a folder in the ref's place, as a branch v1/x leaves one for a branch v1. Of a
+// cache on a read-only disk the same is true.
+func TestARefThatCantBeWrittenDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	s := newHub(t, tiny())
+	c := newClient(t, s)
+	want := download(t, c)
+	s.Tag(repo, "v1")
+	if err := os.MkdirAll(filepath.Join(repoDir(c.cache, repo), "refs", "v1", "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if dir, _, err := c.Download(t.Context(), hubRef("v1"), nil); dir != want || err != nil {
+		t.Errorf("got %s, %v", dir, err)
+	}
+}
