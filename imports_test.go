@@ -14,7 +14,7 @@ const module = "github.com/nexus-quant/nexus-quant"
 // say where it belongs before anything builds on it.
 var layers = map[string][]string{
 	"":                     {"cmd"},
-	"cmd":                  {"quant/jobs"},
+	"cmd":                  {"quant/jobs", "ui"},
 	"gguf":                 {},
 	"kernels":              {"gguf"},
 	"kernels/kerneltest":   {"gguf"},
@@ -27,6 +27,8 @@ var layers = map[string][]string{
 	"quant/arch":           {"gguf", "hf", "hf/safetensors", "hf/tokenizer"},
 	"quant/arch/archtest":  {"gguf", "hf", "hf/safetensors", "hf/tokenizer", "quant/arch"},
 	"quant/jobs":           {"gguf", "hf", "quant", "quant/arch", "registry"},
+	"ui":                   {"ui/api"},
+	"ui/api":               {"quant/jobs"},
 	"quant/interop":        {},
 	"quant/interop/oracle": {"gguf"},
 	"quant/interop/bench":  {"gguf", "kernels", "quant", "quant/interop/oracle"},
@@ -36,6 +38,7 @@ var layers = map[string][]string{
 var outside = map[string]string{
 	"github.com/schollz/progressbar/v3":             "cmd",
 	"github.com/spf13/cobra":                        "cmd",
+	"github.com/danielgtaylor/huma/v2":              "ui/api",
 	"google.golang.org/protobuf/encoding/protowire": "hf/tokenizer",
 	"github.com/ebitengine/purego":                  "quant/interop/oracle",
 	"go.etcd.io/bbolt":                              "registry",

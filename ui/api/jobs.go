@@ -1,0 +1,154 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+const (
+	tagJobs     = "Jobs"
+	tagPlan     = "Planning"
+	tagRegistry = "Registry"
+
+	jobsPath = base + "/quantize/jobs"
+)
+
+// body is an answer that is nothing but a body.
+type body[T any] struct{ Body T }
+
+func answer[T any](v T, err error) (*body[T], error) {
+	if err != nil {
+		return nil, fail(err)
+	}
+	return &body[T]{v}, nil
+}
+
+// Inputs that several operations share.
+type (
+	jobID struct {
+		ID string `path:"id" maxLength:"64" doc:"Id of a job, or the beginning of one"`
+	}
+	none struct{}
+)
+
+// operation is the common part of registrations; refusals are the statuses that it may end with.
+func operation(method, path, id, tag, summary string, refusals ...int) huma.Operation {
+	return huma.Operation{
+		Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Errors: refusals,
+		MaxBodyBytes: maxBody,
+	}
+}
+
+// maxBody is how long a request's body may be, in bytes.
+const maxBody = 1 << 20
+
+func (a *API) registerJobs() {
+	s := a.service
+
+	op := operation(http.MethodPost, jobsPath, "create-job", tagJobs, "Create a job", 400, 422, 424, 507)
+	op.Description = "All that can be known beforehand is checked before the answer: the model, the types, the disk."
+	op.DefaultStatus = http.StatusCreated
+	huma.Register(a.huma, op, func(ctx context.Context, in *struct{ Body createBody }) (*created, error) {
+		job, err := s.Submit(ctx, in.Body.spec())
+		if err != nil {
+			return nil, failAs(err, http.StatusNotFound, http.StatusBadRequest)
+		}
+		return &created{Location: jobsPath + "/" + job.ID, Body: job}, nil
+	})
+
+	huma.Register(a.huma, operation(http.MethodGet, jobsPath, "list-jobs", tagJobs, "List jobs, newest first", 422),
+		func(_ context.Context, in *listInput) (*body[jobs.JobList], error) {
+			return answer(s.Jobs(jobs.JobFilter{Status: in.Status, Search: in.Search, Limit: in.Limit, Offset: in.Offset}))
+		})
+
+	huma.Register(a.huma, operation(http.MethodGet, jobsPath+"/{id}", "get-job", tagJobs, "Show a job", 404),
+		func(_ context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Job(in.ID)) })
+
+	op = operation(http.MethodDelete, jobsPath+"/{id}", "delete-job", tagJobs, "Delete a job that has ended", 404, 409)
+	op.DefaultStatus = http.StatusNoContent
+	huma.Register(a.huma, op, func(ctx context.Context, in *deleteJob) (*none, error) {
+		if _, err := s.Delete(ctx, in.ID, in.Files); err != nil {
+			return nil, fail(err)
+		}
+		return nil, nil
+	})
+
+	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/cancel", "cancel-job", tagJobs, "Cancel a job for good", 400, 404),
+		func(ctx context.Context, in *jobID) (*body[cancelled], error) {
+			job, err := s.Cancel(ctx, in.ID)
+			if err != nil {
+				return nil, failAs(err, http.StatusConflict, http.StatusBadRequest)
+			}
+			return &body[cancelled]{cancelled{"cancelled", job.ID}}, nil
+		})
+
+	op = operation(http.MethodPost, jobsPath+"/{id}/resume", "resume-job", tagJobs, "Go on with a job that was interrupted", 404, 409)
+	op.Description = "It goes on at the last finished tensor."
+	huma.Register(a.huma, op, func(ctx context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Resume(ctx, in.ID)) })
+
+	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/retry", "retry-job", tagJobs, "Start a job that has ended once more", 404, 409),
+		func(ctx context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Retry(ctx, in.ID)) })
+
+	op = operation(http.MethodGet, jobsPath+"/{id}/logs", "get-job-logs", tagJobs, "Read the log of a job, as NDJSON", 404)
+	op.Responses = map[string]*huma.Response{"200": {Description: "One JSON object a line, oldest first", Content: map[string]*huma.MediaType{ndjsonType: {}}}}
+	huma.Register(a.huma, op, a.logs)
+}
+
+type created struct {
+	Location string `header:"Location" doc:"Where the job is"`
+	Body     jobs.Job
+}
+
+type listInput struct {
+	Status []string `query:"status" maxItems:"16" enum:"queued,downloading,preparing,quantizing,completed,failed,cancelled,interrupted" doc:"One state, or several with commas between"`
+	Search string   `query:"search" maxLength:"200" doc:"In name, source, architecture and types"`
+	Limit  int      `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Offset int      `query:"offset" default:"0" minimum:"0"`
+}
+
+type deleteJob struct {
+	jobID
+	Files bool `query:"files" doc:"Delete the files that it made too"`
+}
+
+type cancelled struct {
+	Status string `json:"status" enum:"cancelled"`
+	JobID  string `json:"job_id"`
+}
+
+const ndjsonType = "application/x-ndjson"
+
+type logsInput struct {
+	jobID
+	Tail int `query:"tail" default:"0" minimum:"0" maximum:"1000000" doc:"Only so many of the last lines; 0: all"`
+}
+
+func (a *API) logs(_ context.Context, in *logsInput) (*huma.StreamResponse, error) {
+	lines, err := a.service.Log(in.ID, in.Tail)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		_, w := humago.Unwrap(ctx)
+		w.Header().Set("Content-Type", ndjsonType)
+		w.Header().Set("Cache-Control", "no-store")
+		var b bytes.Buffer
+		for _, line := range lines {
+			b.Write(line)
+			b.WriteByte('\n')
+			if b.Len() > 1<<16 {
+				if _, err := w.Write(b.Bytes()); err != nil {
+					return
+				}
+				b.Reset()
+			}
+		}
+		_, _ = w.Write(b.Bytes())
+	}}, nil
+}
