@@ -98,7 +98,7 @@ func (r *logReader) pass(yield func(Event, error) bool) (again, ok bool) {
 			}
 		}
 	}
-	events, next, err := r.read()
+	events, next, more, err := r.read()
 	if err != nil {
 		yield(Event{}, fmt.Errorf("log: %w", err))
 		return false, false
@@ -107,7 +107,6 @@ func (r *logReader) pass(yield func(Event, error) bool) (again, ok bool) {
 	if err == nil && !sameFile(now, r.arch) {
 		return true, true // compressed meanwhile: what was read may be half of what is there now
 	}
-	again = next > r.offset && next-r.offset >= readAtOnce/2
 	r.offset = next
 	for _, e := range events {
 		if e.Seq > r.last {
@@ -117,45 +116,64 @@ func (r *logReader) pass(yield func(Event, error) bool) (again, ok bool) {
 			}
 		}
 	}
-	return again, true
+	return more, true
 }
 
-// read returns the events in the next whole lines of the plain file, and where the line after them begins.
-func (r *logReader) read() (events []Event, next int64, err error) {
+// read returns the events in the next whole lines of the plain file, where the line after them begins, and whether
+// there may be more lines at once.
+func (r *logReader) read() (events []Event, next int64, more bool, err error) {
 	info, err := statOrNil(r.log.plain)
 	if err != nil || info == nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	size := info.Size()
 	if size < r.offset { // emptied; the compressed file has it, and its change was seen or will be
-		return nil, 0, nil
+		return nil, 0, false, nil
 	}
 	if size == r.offset {
-		return nil, r.offset, nil
+		return nil, r.offset, false, nil
 	}
 	f, err := os.Open(r.log.plain)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+		return nil, 0, false, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	defer f.Close()
 	buf := make([]byte, min(size-r.offset, readAtOnce))
 	n, err := f.ReadAt(buf, r.offset)
 	if err != nil && err != io.EOF {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	buf = buf[:n]
-	end := bytes.LastIndexByte(buf, '\n') + 1
+	end := int64(bytes.LastIndexByte(buf, '\n') + 1)
 	if end == 0 && n == readAtOnce { // damaged: no line is that long
-		return nil, r.offset + int64(n), nil
+		end, err = lineStart(f, r.offset)
+		return nil, end, end > r.offset, err
 	}
 	err = scan(bytes.NewReader(buf[:end]), func(e Event, _ []byte) error {
 		events = append(events, e)
 		return nil
 	})
-	return events, r.offset + int64(end), err
+	return events, r.offset + end, size-r.offset > readAtOnce, err
+}
+
+// lineStart returns where the next line after offset begins; offset itself while none does.
+func lineStart(f io.ReaderAt, offset int64) (int64, error) {
+	in := bufio.NewReader(io.NewSectionReader(f, offset, 1<<62))
+	for at := offset; ; {
+		part, err := in.ReadSlice('\n')
+		at += int64(len(part))
+		switch {
+		case err == nil:
+			return at, nil
+		case err == io.EOF:
+			return offset, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return 0, err
+		}
+	}
 }
 
 // scan calls fn for each whole line of r that holds an event. It passes over lines that don't, as a power cut leaves

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -241,5 +242,160 @@ func TestTenProcessesShareOneStore(t *testing.T) {
 	}
 }
 
-func workForEver(string) error           { return nil }
-func appendForEver(string, string) error { return nil }
+// workForEver claims the queued job, updates it without end, and says after each update how far it is.
+func workForEver(dir string) error {
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	me, err := Self()
+	if err != nil {
+		return err
+	}
+	job, err := s.ClaimNext(me, 0)
+	if err != nil {
+		return err
+	}
+	for {
+		job, err = s.Update(job.ID, *job.Owner, func(j *Job) error {
+			j.State, j.Step = Quantizing, strings.Repeat("x", rand.IntN(20_000))
+			j.Outputs[0].State = OutputRunning
+			j.BytesDone++
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println(job.BytesDone)
+	}
+}
+
+// appendForEver writes long lines into the log of a job and compresses it now and then; it says which are written.
+func appendForEver(dir, id string) error {
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	log, err := s.Log(id)
+	if err != nil {
+		return err
+	}
+	for {
+		e, err := log.Append(Event{Type: "log", Message: strings.Repeat("x", rand.IntN(100_000))})
+		if err != nil {
+			return err
+		}
+		fmt.Println(e.Seq)
+		if rand.IntN(20) == 0 {
+			if err := log.Compress(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// killed starts a process in a role, kills it at a random moment after its first word, and returns the last number
+// that it said. It doesn't wait for the process, which stays a zombie until the test ends: so does one in a container
+// whose first process never waits.
+func killed(t *testing.T, role, dir, arg string) (said int64) {
+	t.Helper()
+	cmd := start(t, role, dir, arg)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		first := said == 0
+		if _, err := fmt.Sscan(lines.Text(), &said); err != nil {
+			t.Fatal(err)
+		}
+		if first {
+			time.AfterFunc(time.Duration(rand.IntN(int(60*time.Millisecond))), func() { cmd.Process.Kill() })
+		}
+	}
+	if said == 0 {
+		t.Fatalf("the process said nothing: %v", cmd.Wait())
+	}
+	return said
+}
+
+func TestKilledInTheMiddleOfUpdatesTheStoreIsGood(t *testing.T) {
+	rounds := 12
+	if testing.Short() {
+		rounds = 3
+	}
+	s := open(t)
+	job, err := s.Create(Job{SourceModel: "org/model", Outputs: []Output{{ID: "a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range rounds {
+		said := killed(t, "work", s.Dir(), "")
+		// Its pipe is closed, so it is dead or dying; it takes a moment until the system says so.
+		var swept []Job
+		for end := time.Now().Add(5 * time.Second); len(swept) == 0 && time.Now().Before(end); {
+			if swept, err = s.Sweep(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(swept) != 1 || swept[0].ID != job.ID || swept[0].State != Interrupted || swept[0].Outputs[0].State != OutputPending {
+			t.Fatalf("round %d: swept %+v", round, swept)
+		}
+		// What it said was on the disk; one more update may be, that it had no time to speak of.
+		if got := swept[0].BytesDone; got < said || got > said+1 {
+			t.Fatalf("round %d: %d updates are there, it said %d", round, got, said)
+		}
+		if got := swept[0].Attempts; got != round+1 {
+			t.Errorf("round %d: %d attempts", round, got)
+		}
+		if _, err := s.Resume(job.ID); err != nil {
+			t.Fatal(err)
+		}
+		checkPages(t, s)
+	}
+}
+
+// checkPages runs bbolt's own check of every page.
+func checkPages(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.view(func(tx *tx) error {
+		var errs []error
+		for err := range tx.Check() {
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKilledInTheMiddleOfAppendsTheLogIsGood(t *testing.T) {
+	rounds := 8
+	if testing.Short() {
+		rounds = 2
+	}
+	s := open(t)
+	log := newLog(t, s)
+	for round := range rounds {
+		said := killed(t, "append", s.Dir(), filepath.Base(log.plain)[:36])
+		say(t, log, "survivor")
+		var last Event
+		for e, err := range log.Events(0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Seq != last.Seq+1 {
+				t.Fatalf("round %d: event %d follows %d", round, e.Seq, last.Seq)
+			}
+			last = e
+		}
+		if last.Message != "survivor" || int64(last.Seq) < said+1 || int64(last.Seq) > said+2 {
+			t.Fatalf("round %d: the last event is %d %q, the dead one said %d", round, last.Seq, last.Message, said)
+		}
+	}
+}
