@@ -125,7 +125,7 @@ func TestNearestIntBeyondItsRange(t *testing.T) {
 		want int32
 	}{
 		{0.5, 0}, {1.5, 2}, {2.5, 2}, {-0.5, 0}, {-1.5, -2}, {4194303, 4194303}, {-4194304, -4194304}, {4194304, zero},
-		{1e30, zero + 0x49f2ca}, {float32(math.Inf(1)), zero}, {math.Float32frombits(0x7fc00001), zero + 0x400001},
+		{1e30, zero + 0x49f2ca}, {float32(math.Inf(1)), zero},
 	} {
 		if got := nearestInt(c.f); got != c.want {
 			t.Errorf("%v becomes %d, want %d", c.f, got, c.want)

@@ -240,6 +240,7 @@ func TestGoldenVectorsAreCurrent(t *testing.T) {
 		if !kernels.CanQuantize(info.Type) {
 			continue
 		}
+		valid := func(block []byte) bool { return lib.Valid(info.Type, block) }
 		for _, c := range kerneltest.Golden(int(info.BlockLen)) {
 			blocks, err := lib.Quantize(info.Type, c.Src, len(c.Src)/c.Cols, c.Cols, c.Importance)
 			if err != nil {
@@ -249,7 +250,7 @@ func TestGoldenVectorsAreCurrent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintln(&text, kerneltest.GoldenLine(info.Name, info.BlockSize, c, blocks, values))
+			fmt.Fprintln(&text, kerneltest.GoldenLine(info.Name, info.BlockSize, c, blocks, values, valid))
 		}
 	}
 	path := filepath.Join("..", "..", "kernels", "testdata", "golden.txt")
