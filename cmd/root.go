@@ -51,7 +51,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if on, _ := command.Flags().GetBool("json"); on {
 		a.json = true
 	}
-	if errors.Is(err, context.Canceled) {
+	if jobs.ClassOf(err) == jobs.Cancelled {
 		err = &cancelledError{err}
 	}
 	return a.fail(command, err)

@@ -32,7 +32,7 @@ const (
 // ClassOf sorts an error. It is the one place that does.
 func ClassOf(err error) Class {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrInterrupted):
 		return Cancelled
 	case isA[*quant.PresetError](err), isA[*arch.UnsupportedError](err):
 		return Unsupported

@@ -153,8 +153,12 @@ func (s *Service) attend(ctx context.Context, job registry.Job, watch Observer) 
 	if end := a.end(x, err, context.Cause(ctx)); end != nil {
 		err = errors.Join(err, end)
 	}
-	if errors.Is(err, errCancelled) {
+	var part *PartialError
+	switch {
+	case errors.Is(err, errCancelled):
 		err = context.Canceled
+	case err != nil && errors.Is(context.Cause(ctx), ErrInterrupted) && !errors.As(err, &part):
+		err = &PartialError{err} // of a download too
 	}
 	return x.result(&r, job.ID), err
 }
