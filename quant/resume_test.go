@@ -220,7 +220,7 @@ func TestDeviationSums(t *testing.T) {
 }
 
 func FuzzJournal(f *testing.F) {
-	line, _ := appendLine(nil, journalHead{Version: 1, Plan: "x", Source: []SourceFile{{"a", 1, "b"}}})
+	line, _ := appendLine(nil, journalHead{Version: 1, Plan: "x", Source: []SourceFile{{Name: "a", Bytes: 1, Version: "b"}}})
 	line, _ = appendLine(line, tensorRecord{Tensor: 3, Rows: 2, Sums: []uint32{1, 2, 3}})
 	f.Add(line)
 	f.Add(line[:len(line)-3])
