@@ -117,7 +117,7 @@ func (s *stream) run(ctx context.Context, id string, after uint64) error {
 	t := s.api.topics.join(id, s.last)
 	defer s.api.topics.leave(id, t)
 	place, ok := t.locate(s.last)
-	if s.last == 0 {
+	if id == "" && s.last == 0 {
 		place, ok = t.now(), true // whatever comes from now on
 	}
 	if !ok {
@@ -126,6 +126,7 @@ func (s *stream) run(ctx context.Context, id string, after uint64) error {
 			return err
 		}
 	}
+	fresh := s.last == 0
 	for {
 		list, next, wake, over, err := t.read(place)
 		if over {
@@ -133,7 +134,9 @@ func (s *stream) run(ctx context.Context, id string, after uint64) error {
 		}
 		place = next
 		for _, e := range list {
-			s.add(e)
+			if fresh = fresh || e.seq > s.last; fresh { // the first ones may have been caught up on
+				s.add(e)
+			}
 		}
 		if len(list) > 0 {
 			if err := s.flush(); err != nil {
@@ -230,12 +233,9 @@ func (s *stream) wait(ctx context.Context, wake <-chan struct{}) error {
 	}
 }
 
-// add puts an event into the buffer, unless the client has it.
 func (s *stream) add(e entry) {
-	if e.seq > s.last || s.last == 0 {
-		s.buf.Write(e.text)
-		s.last = e.seq
-	}
+	s.buf.Write(e.text)
+	s.last = e.seq
 }
 
 // flush sends the buffer. A client whose connection takes nothing for so long is dead.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -41,12 +42,15 @@ type (
 func operation(method, path, id, tag, summary string, refusals ...int) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Errors: refusals,
-		MaxBodyBytes: maxBody,
+		MaxBodyBytes: maxBody, BodyReadTimeout: bodyTime,
 	}
 }
 
-// maxBody is how long a request's body may be, in bytes.
-const maxBody = 1 << 20
+// The limits of a request's body.
+const (
+	maxBody  = 1 << 20 // bytes
+	bodyTime = 20 * time.Second
+)
 
 func (a *API) registerJobs() {
 	s := a.service

@@ -28,13 +28,14 @@ type topic struct {
 	stop    context.CancelFunc
 	readers int // guarded by topics.mu
 
-	mu    sync.Mutex
-	first uint64        // the event after which the topic began; 0: not known
-	ring  []entry       // entry n lies at n modulo ringSize
-	count int           // entries that there were
-	wake  chan struct{} // closed when there is something new
-	ended bool
-	err   error // why it ended
+	mu     sync.Mutex
+	first  uint64        // the event after which the topic began
+	midway bool          // it began with whatever came next, so first says nothing
+	ring   []entry       // entry n lies at n modulo ringSize
+	count  int           // entries that there were
+	wake   chan struct{} // closed when there is something new
+	ended  bool
+	err    error // why it ended
 }
 
 // entry is an event as it goes over the wire.
@@ -53,7 +54,7 @@ func (ts *topics) join(id string, after uint64) *topic {
 	t := ts.open[id]
 	if t == nil {
 		ctx, stop := context.WithCancel(context.Background())
-		t = &topic{stop: stop, first: after, wake: make(chan struct{})}
+		t = &topic{stop: stop, first: after, midway: id == "" && after == 0, wake: make(chan struct{})}
 		ts.open[id] = t
 		go func() { t.end(ts.follow(ctx, t, id, after)) }()
 	}
@@ -130,11 +131,12 @@ func (t *topic) now() int {
 	return t.count
 }
 
-// locate returns the place behind an event, if all that came after it is still there.
+// locate returns the place behind an event, if all that came after it is still there. A topic that began with 0, at a
+// job of which nothing had been told, begins with a snapshot: that is whole as well.
 func (t *topic) locate(seq uint64) (place int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	whole := t.first > 0 && t.count <= ringSize && seq >= t.first
+	whole := seq >= t.first && t.count <= ringSize && !t.midway
 	if !whole && (t.count == 0 || seq < t.ring[t.oldest()%ringSize].seq) {
 		return 0, false
 	}
