@@ -11,6 +11,8 @@ func (j *Job) claim(owner Owner, now time.Time) {
 	j.Owner = &owner
 	j.State, j.Step, j.CancelRequested = Preparing, "", false
 	j.Error, j.Hint, j.Resumable, j.Missing = "", "", false, 0
+	j.Abandoned = false
+	j.reopen()
 	j.Attempts++
 	j.Ended = nil
 	if j.Started == nil {
@@ -103,10 +105,13 @@ func (s *Store) ClaimNext(owner Owner, concurrent int) (job Job, err error) {
 }
 
 // Update changes a job in one transaction. owner is the *job.Owner that Claim returned. change gets the latest record;
-// it must be quick and must not call the store. What breaks a rule is refused and leaves the record as it was: see
-// State for the ways between states. Bytes and progress never fall. Leaving the active states gives the job up:
-// outputs that were running are then pending again (interrupted, failed but resumable), cancelled or failed as the job
-// is. A job whose cancellation was requested ends as cancelled where it would be interrupted or failed.
+// it must be quick and must not call the store. What breaks a rule is refused and leaves the record as it was. Bytes
+// and progress never fall.
+//
+// The owner leads the job to any state but queued, to completed only when all outputs have ended. Leaving the active
+// states gives the job up: outputs that were running are then pending again (interrupted, failed but resumable),
+// cancelled or failed as the job is. A job whose cancellation was requested becomes cancelled where it would be
+// interrupted or failed, so look at the state that comes back; one that was completed first is completed.
 //
 // Errors: ErrLost when owner no longer has the job, ErrState, ErrInvalid, and what change returns.
 func (s *Store) Update(id string, owner Owner, change func(*Job) error) (job Job, err error) {
@@ -248,7 +253,7 @@ func (s *Store) RequestCancel(idOrPrefix string) (job Job, err error) {
 
 // orphan takes an active job from its dead owner.
 func (j *Job) orphan(now time.Time) {
-	j.State, j.Step = Interrupted, ""
+	j.State, j.Step, j.Abandoned = Interrupted, "", true
 	if j.CancelRequested {
 		j.State = Cancelled
 	}
@@ -256,7 +261,8 @@ func (j *Job) orphan(now time.Time) {
 }
 
 // Sweep takes the jobs of dead owners from them and returns these jobs: interrupted, or cancelled where that was
-// requested. See [Owner] for who is dead.
+// requested. See [Owner] for who is dead. An interrupted one is marked as abandoned until it is claimed or queued again,
+// so that whoever takes up such jobs finds them also after another process has swept.
 func (s *Store) Sweep() (swept []Job, err error) {
 	self, err := Self()
 	if err != nil {
@@ -311,7 +317,8 @@ func (s *Store) Sweep() (swept []Job, err error) {
 	return swept, nil
 }
 
-// Resume queues an interrupted job, or a failed one that is resumable, to go on where it was.
+// Resume queues an interrupted job, or a failed one that is resumable, to go on where it was. Outputs that failed are
+// pending again, as they are after a Claim.
 //
 // Errors: ErrNotFound, ErrAmbiguous, ErrActive, ErrEnded when only Retry can help. A queued job is returned as it is.
 func (s *Store) Resume(idOrPrefix string) (Job, error) {
@@ -327,6 +334,7 @@ func (s *Store) Resume(idOrPrefix string) (Job, error) {
 			}
 		}
 		j.State = Queued
+		j.reopen()
 		return nil
 	})
 }

@@ -289,6 +289,9 @@ func TestSweepTakesFromTheDeadOnly(t *testing.T) {
 	if err != nil || len(swept) != 2 || swept[0].ID != dead.ID || swept[1].ID != unwanted.ID {
 		t.Fatalf("swept %+v, %v", swept, err)
 	}
+	if !swept[0].Abandoned || swept[1].Abandoned {
+		t.Errorf("abandoned: %v and %v, want the interrupted one", swept[0].Abandoned, swept[1].Abandoned)
+	}
 	for id, want := range map[string]State{alive.ID: Preparing, slow.ID: Preparing, dead.ID: Interrupted, unwanted.ID: Cancelled} {
 		if got, err := s.Job(id); err != nil || got.State != want {
 			t.Errorf("job %s is %s, %v; want %s", id, got.State, err, want)
@@ -296,5 +299,48 @@ func TestSweepTakesFromTheDeadOnly(t *testing.T) {
 	}
 	if swept, err := s.Sweep(); err != nil || len(swept) != 0 {
 		t.Errorf("swept again: %v, %v", swept, err)
+	}
+}
+
+func TestAbandonedIsWhatNobodyStopped(t *testing.T) {
+	s := open(t)
+	job := claimed(t, s)
+	if job, err := s.Release(job.ID, *job.Owner); err != nil || job.Abandoned {
+		t.Errorf("stopped: abandoned %v, %v", job.Abandoned, err)
+	}
+	for _, again := range []func(string) (Job, error){
+		s.Resume, s.Retry, func(id string) (Job, error) { return s.Claim(id, *self(t)) },
+	} {
+		job := claimed(t, s)
+		give(t, s, job, stranger(time.Now().Add(-silentHost)))
+		if _, err := s.Sweep(); err != nil {
+			t.Fatal(err)
+		}
+		if job, err := s.Job(job.ID); err != nil || !job.Abandoned {
+			t.Errorf("swept: abandoned %v, %v", job.Abandoned, err)
+		}
+		if job, err := again(job.ID); err != nil || job.Abandoned {
+			t.Errorf("taken up: abandoned %v, %v", job.Abandoned, err)
+		}
+	}
+}
+
+func TestAnAttemptTriesAllThatIsNotCompleted(t *testing.T) {
+	s := open(t)
+	for _, again := range []func(string) (Job, error){
+		s.Resume, func(id string) (Job, error) { return s.Claim(id, *self(t)) },
+	} {
+		job := edit(t, s, claimed(t, s), func(j *Job) {
+			j.State, j.Resumable, j.Error = Failed, true, "disk full"
+			j.Outputs[0].State = OutputCompleted
+			j.Outputs[1].State, j.Outputs[1].Error, j.Outputs[1].BytesDone = OutputFailed, "disk full", 7
+		})
+		job, err := again(job.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := job.Outputs[1]; job.Outputs[0].State != OutputCompleted || o.State != OutputPending || o.Error != "" || o.Ended != nil || o.BytesDone != 7 {
+			t.Errorf("outputs %+v", job.Outputs)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -87,25 +88,32 @@ func (s *Store) transact(write bool, fn func(*tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 
 	var file *os.File
+	closed := false
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p != nil {
 			err = s.corrupt(fmt.Errorf("%v", p))
-			if file == nil {
-				return
-			}
-			if info, statErr := file.Stat(); statErr == nil {
-				s.broken = &breakage{err, info}
-			}
-			unlockFile(file) // closing alone doesn't: the mapping keeps the file open
-			file.Close()
 		}
+		if closed || file == nil {
+			return
+		}
+		if info, statErr := file.Stat(); statErr == nil && p != nil {
+			s.broken = &breakage{err, info}
+		}
+		unlockFile(file) // closing alone doesn't: the mapping keeps the file open
+		file.Close()
 	}()
 
 	db, err := bolt.Open(s.path, 0o600, &bolt.Options{
 		Timeout:      s.wait,
 		NoStatistics: true,
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(path, flag, mode)
+			f, err := os.OpenFile(path, flag&^os.O_CREATE, mode)
+			if errors.Is(err, fs.ErrNotExist) {
+				if err = s.create(); err == nil {
+					f, err = os.OpenFile(path, flag&^os.O_CREATE, mode)
+				}
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -118,6 +126,7 @@ func (s *Store) transact(write bool, fn func(*tx) error) (err error) {
 		},
 	})
 	if err != nil {
+		closed = true
 		return s.openError(err)
 	}
 	if write {
@@ -138,10 +147,43 @@ func (s *Store) transact(write bool, fn func(*tx) error) (err error) {
 			return fn(newTx(btx))
 		})
 	}
-	if closeErr := db.Close(); err == nil && closeErr != nil {
+	if write && err == nil {
+		s.reserve(file)
+	}
+	closeErr := db.Close()
+	closed = true
+	if err == nil && closeErr != nil {
 		err = fmt.Errorf("registry %s: %w", s.path, closeErr)
 	}
 	return err
+}
+
+// create makes an empty database. It gets its name when it is whole and on the disk, so that no crash and no full disk
+// leaves half a one; of two processes that create it the second one finds that of the first.
+func (s *Store) create() (err error) {
+	f, err := os.CreateTemp(s.dir, "registry-*.new")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	defer func() {
+		if rmErr := os.Remove(f.Name()); err == nil && !errors.Is(rmErr, fs.ErrNotExist) {
+			err = rmErr
+		}
+	}()
+	db, err := bolt.Open(f.Name(), 0o600, &bolt.Options{Timeout: s.wait, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(s.migrate), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), s.path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(f.Name(), s.path); err != nil { // a file system without links
+			return err
+		}
+	}
+	return syncFolder(s.dir)
 }
 
 func newTx(btx *bolt.Tx) *tx {
@@ -200,8 +242,20 @@ func (s *Store) migrate(btx *bolt.Tx) error {
 	return meta.Put(keySchema, binary.BigEndian.AppendUint64(nil, uint64(schema)))
 }
 
+// reserved is what the disk keeps for the database beyond its size. A job that stops because the disk is full has to
+// write that down, on the same disk as often as not.
+const reserved = 1 << 20
+
+func (s *Store) reserve(f *os.File) {
+	if info, err := f.Stat(); err == nil && info.Size() != s.kept {
+		s.kept = info.Size()
+		reserve(f, 0, s.kept+reserved)
+	}
+}
+
 // openError says in the store's words why bbolt couldn't open the file.
 func (s *Store) openError(err error) error {
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, errLocked), errors.Is(err, berrors.ErrTimeout):
 		return &Error{
@@ -209,7 +263,7 @@ func (s *Store) openError(err error) error {
 			Message: fmt.Sprintf("registry %s: locked by another process for %s", s.path, s.wait),
 			hint:    "a stopped or hanging nexus-quant process may hold it; end that one",
 		}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &system): // no permission, no space, no such folder: nothing is wrong with the database
 		return fmt.Errorf("registry: %w", err)
 	}
 	return s.corrupt(err)

@@ -93,6 +93,7 @@ type Job struct {
 	Hint      string `json:"hint,omitempty"`
 	Resumable bool   `json:"resumable,omitempty"` // of a failed job: Resume and Claim go on with it
 	Missing   int64  `json:"missing,omitempty"`   // bytes of disk that were missing
+	Abandoned bool   `json:"abandoned,omitempty"` // of an interrupted job: its owner died, nobody stopped it
 
 	// These are the registry's own; what Update's function does to them is undone.
 	CancelRequested bool       `json:"cancel_requested,omitempty"`
@@ -145,6 +146,7 @@ func (j *Job) claimable() bool {
 func (j *Job) advance(old *Job, now time.Time) error {
 	j.ID, j.Number, j.Owner, j.Attempts = old.ID, old.Number, old.Owner, old.Attempts
 	j.CancelRequested, j.Created, j.Started, j.Ended = old.CancelRequested, old.Created, old.Started, old.Ended
+	j.Abandoned = false
 	if j.CancelRequested && (j.State == Interrupted || j.State == Failed) {
 		j.State = Cancelled // or somebody would resume what the user has cancelled
 	}
@@ -179,11 +181,9 @@ func (j *Job) advanceOutputs(old *Job, now time.Time) error {
 		o.BytesDone, o.Progress = progress(o.BytesDone, o.BytesTotal, was.BytesDone, was.Progress)
 		o.settle(now)
 	}
-	if len(seen) > 0 && len(old.Outputs) > 0 {
-		for _, o := range old.Outputs {
-			if seen[o.ID] != nil && o.State != OutputPending {
-				return errorf(ErrState, "job %s: output %s is %s and can't be taken off the list", j.ID, o.ID, o.State)
-			}
+	for id, was := range seen {
+		if was.State != OutputPending {
+			return errorf(ErrState, "job %s: output %s is %s and can't be taken off the list", j.ID, id, was.State)
 		}
 	}
 	return nil
@@ -214,6 +214,9 @@ func (j *Job) settle(now time.Time) {
 	if j.State != Failed {
 		j.Resumable = false
 	}
+	if j.State != Interrupted {
+		j.Abandoned = false
+	}
 	if !j.State.Active() {
 		j.Owner, j.BytesPerSecond, j.ETASeconds = nil, 0, 0
 		j.CancelRequested = false
@@ -222,6 +225,15 @@ func (j *Job) settle(now time.Time) {
 		j.Ended = nil
 	} else if j.Ended == nil {
 		j.Ended = &now
+	}
+}
+
+// reopen makes what isn't completed pending again: an attempt tries all of it.
+func (j *Job) reopen() {
+	for i := range j.Outputs {
+		if o := &j.Outputs[i]; o.State != OutputCompleted {
+			o.State, o.Error, o.Ended = OutputPending, "", nil
+		}
 	}
 }
 

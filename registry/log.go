@@ -33,6 +33,9 @@ const EventState = "state"
 // maxLine is the longest line of a log. A longer event is refused, a longer line in a file is passed over.
 const maxLine = 1 << 20
 
+// reservedLog is what the disk keeps for more lines, at least: room for the reason when the disk is full.
+const reservedLog = 64 << 10
+
 // Log is the log of one job: ID.ndjson, which processes append to, and ID.ndjson.zst with all that was compressed
 // before. A Log holds no file open.
 type Log struct {
@@ -120,6 +123,9 @@ func (l *Log) Append(e Event) (Event, error) {
 			return err
 		}
 		l.seq = 0
+		if after := end + int64(len(line)); end == 0 || end/reservedLog != after/reservedLog {
+			reserve(f, end, after-end+2*reservedLog)
+		}
 		if _, err := f.WriteAt(line, end); err != nil {
 			// The disk may be full: don't leave half a line.
 			return errors.Join(err, f.Truncate(end))

@@ -88,6 +88,7 @@ type Store struct {
 	now  func() time.Time // replaced by tests
 
 	mu     sync.Mutex // one transaction at a time; other processes are kept out by the file's lock
+	kept   int64      // size of the database when disk was last reserved for it
 	broken *breakage  // set when the database was found damaged
 }
 

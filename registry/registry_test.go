@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,6 +144,52 @@ func TestStoreComesBackAfterItsFileWasMovedAside(t *testing.T) {
 	}
 	if _, n, err := s.Jobs(Filter{}); err != nil || n != 1 {
 		t.Errorf("%d jobs, error %v; want the job back", n, err)
+	}
+}
+
+func TestProcessesThatCreateTheStoreAtOnceShareIt(t *testing.T) {
+	dir := t.TempDir()
+	const n = 8
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			s, err := Open(dir)
+			if err == nil {
+				_, err = s.Create(Job{SourceModel: "org/model"})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, total, err := s.Jobs(Filter{}); err != nil || total != n {
+		t.Errorf("%d jobs, %v; want %d", total, err, n)
+	}
+	if list, err := filepath.Glob(filepath.Join(dir, "*.new")); err != nil || len(list) > 0 {
+		t.Errorf("left: %v, %v", list, err)
+	}
+}
+
+func TestFolderThatCannotBeUsedIsNoDamage(t *testing.T) {
+	s := open(t)
+	if err := os.RemoveAll(s.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Create(Job{SourceModel: "org/model"})
+	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(file); err == nil || errors.Is(err, ErrCorrupt) {
+		t.Errorf("opened a file as the folder: %v", err)
 	}
 }
 
@@ -294,5 +341,25 @@ func TestDamagedStoreIsNotLockedForOthers(t *testing.T) {
 	}
 	if _, _, err := s.Jobs(Filter{}); err != nil {
 		t.Errorf("after a backup was put in its place: %v", err)
+	}
+}
+
+func TestAGoroutineThatEndsInUpdateLeavesNoLock(t *testing.T) {
+	s := open(t)
+	job := claimed(t, s)
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		s.Update(job.ID, *job.Owner, func(*Job) error { runtime.Goexit(); return nil })
+	}()
+	<-done
+	other, err := Open(s.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Store{s, other} {
+		if _, err := s.Job(job.ID); err != nil {
+			t.Error(err)
+		}
 	}
 }
