@@ -19,13 +19,13 @@ import (
 const eventsType = "text/event-stream"
 
 type (
-	resumeAfter struct {
+	ResumeAfter struct {
 		LastEventID string `header:"Last-Event-ID" maxLength:"32" doc:"Go on after this event; browsers send it by themselves"`
 		After       string `query:"after" maxLength:"32" doc:"The same, for clients that can't set headers"`
 	}
 	jobEventsInput struct {
-		jobID
-		resumeAfter
+		JobID
+		ResumeAfter
 	}
 )
 
@@ -45,14 +45,14 @@ func (a *API) registerEvents() {
 			if err != nil {
 				return nil, fail(err)
 			}
-			return a.stream(job.ID, in.resumeAfter)
+			return a.stream(job.ID, in.ResumeAfter)
 		})
 	huma.Register(a.huma, describe(operation(http.MethodGet, quantizePath+"/events", "all-events", tagJobs, "Follow all jobs", 503)),
-		func(_ context.Context, in *resumeAfter) (*huma.StreamResponse, error) { return a.stream("", *in) })
+		func(_ context.Context, in *ResumeAfter) (*huma.StreamResponse, error) { return a.stream("", *in) })
 }
 
 // after is the number of the last event that the client has; one that can't be read means that it has none.
-func (in resumeAfter) after() uint64 {
+func (in ResumeAfter) after() uint64 {
 	for _, s := range []string{in.LastEventID, in.After} {
 		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 			return n
@@ -66,7 +66,7 @@ const (
 	retryAfter = 2 * time.Second // what clients are told to wait before they come back
 )
 
-func (a *API) stream(id string, in resumeAfter) (*huma.StreamResponse, error) {
+func (a *API) stream(id string, in ResumeAfter) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		if a.metrics.streams.Add(1) > maxStreams {

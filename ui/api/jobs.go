@@ -32,7 +32,7 @@ func answer[T any](v T, err error) (*body[T], error) {
 
 // Inputs that several operations share.
 type (
-	jobID struct {
+	JobID struct {
 		ID string `path:"id" maxLength:"64" doc:"Id of a job, or the beginning of one"`
 	}
 	none struct{}
@@ -72,7 +72,7 @@ func (a *API) registerJobs() {
 		})
 
 	huma.Register(a.huma, operation(http.MethodGet, jobsPath+"/{id}", "get-job", tagJobs, "Show a job", 404),
-		func(_ context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Job(in.ID)) })
+		func(_ context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Job(in.ID)) })
 
 	op = operation(http.MethodDelete, jobsPath+"/{id}", "delete-job", tagJobs, "Delete a job that has ended", 404, 409)
 	op.DefaultStatus = http.StatusNoContent
@@ -84,7 +84,7 @@ func (a *API) registerJobs() {
 	})
 
 	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/cancel", "cancel-job", tagJobs, "Cancel a job for good", 400, 404),
-		func(ctx context.Context, in *jobID) (*body[cancelled], error) {
+		func(ctx context.Context, in *JobID) (*body[cancelled], error) {
 			job, err := s.Cancel(ctx, in.ID)
 			if err != nil {
 				return nil, failAs(err, http.StatusConflict, http.StatusBadRequest)
@@ -94,10 +94,10 @@ func (a *API) registerJobs() {
 
 	op = operation(http.MethodPost, jobsPath+"/{id}/resume", "resume-job", tagJobs, "Go on with a job that was interrupted", 404, 409)
 	op.Description = "It goes on at the last finished tensor."
-	huma.Register(a.huma, op, func(ctx context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Resume(ctx, in.ID)) })
+	huma.Register(a.huma, op, func(ctx context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Resume(ctx, in.ID)) })
 
 	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/retry", "retry-job", tagJobs, "Start a job that has ended once more", 404, 409),
-		func(ctx context.Context, in *jobID) (*body[jobs.Job], error) { return answer(s.Retry(ctx, in.ID)) })
+		func(ctx context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Retry(ctx, in.ID)) })
 
 	op = operation(http.MethodGet, jobsPath+"/{id}/logs", "get-job-logs", tagJobs, "Read the log of a job, as NDJSON", 404)
 	op.Responses = map[string]*huma.Response{"200": {Description: "One JSON object a line, oldest first", Content: map[string]*huma.MediaType{ndjsonType: {}}}}
@@ -117,7 +117,7 @@ type listInput struct {
 }
 
 type deleteJob struct {
-	jobID
+	JobID
 	Files bool `query:"files" doc:"Delete the files that it made too"`
 }
 
@@ -129,7 +129,7 @@ type cancelled struct {
 const ndjsonType = "application/x-ndjson"
 
 type logsInput struct {
-	jobID
+	JobID
 	Tail int `query:"tail" default:"0" minimum:"0" maximum:"1000000" doc:"Only so many of the last lines; 0: all"`
 }
 

@@ -25,13 +25,13 @@ type outputList struct {
 }
 
 type outputInput struct {
-	jobID
+	JobID
 	OutputID string `path:"output_id" maxLength:"200"`
 }
 
 func (a *API) registerOutputs() {
 	huma.Register(a.huma, operation(http.MethodGet, jobsPath+"/{id}/outputs", "list-outputs", tagJobs, "List the outputs of a job", 404),
-		func(_ context.Context, in *jobID) (*body[outputList], error) {
+		func(_ context.Context, in *JobID) (*body[outputList], error) {
 			job, err := a.service.Job(in.ID)
 			if err != nil {
 				return nil, fail(err)

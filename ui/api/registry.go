@@ -12,7 +12,7 @@ import (
 
 const registryPath = base + "/registry"
 
-type modelID struct {
+type ModelID struct {
 	ID string `path:"id" maxLength:"400" doc:"Id of a model; it may hold one slash"`
 }
 
@@ -41,7 +41,7 @@ type modelsInput struct {
 }
 
 type modelFiles struct {
-	modelID
+	ModelID
 	Files bool `query:"files" doc:"Delete the files too; the source is never touched"`
 }
 
@@ -59,7 +59,7 @@ type ratingBody struct {
 }
 
 type rateInput struct {
-	modelID
+	ModelID
 	Body ratingBody
 }
 
@@ -89,7 +89,7 @@ func (a *API) registerRegistry() {
 		})
 
 	huma.Register(a.huma, operation(http.MethodGet, modelPath, "get-model", tagRegistry, "Show a model", 404),
-		func(_ context.Context, in *modelID) (*body[jobs.Model], error) { return answer(s.Model(in.ID)) })
+		func(_ context.Context, in *ModelID) (*body[jobs.Model], error) { return answer(s.Model(in.ID)) })
 	op := operation(http.MethodDelete, modelPath, "delete-model", tagRegistry, "Take a model out of the registry", 404, 409)
 	op.DefaultStatus = http.StatusNoContent
 	huma.Register(a.huma, op, func(ctx context.Context, in *modelFiles) (*none, error) {
@@ -99,12 +99,12 @@ func (a *API) registerRegistry() {
 		return nil, nil
 	})
 	huma.Register(a.huma, operation(http.MethodGet, modelPath+"/variants", "list-variants", tagRegistry, "List the files of a model", 404),
-		func(_ context.Context, in *modelID) (*body[variantList], error) {
+		func(_ context.Context, in *ModelID) (*body[variantList], error) {
 			list, err := s.Variants(in.ID)
 			return answer(variantList{in.ID, list, len(list)}, err)
 		})
 	huma.Register(a.huma, operation(http.MethodGet, modelPath+"/rating", "get-rating", tagRegistry, "Show what was thought of a model", 404),
-		func(_ context.Context, in *modelID) (*body[jobs.Rating], error) { return answer(s.Rating(in.ID)) })
+		func(_ context.Context, in *ModelID) (*body[jobs.Rating], error) { return answer(s.Rating(in.ID)) })
 	huma.Register(a.huma, operation(http.MethodPost, modelPath+"/rating", "rate-model", tagRegistry, "Rate a model", 404, 422),
 		func(_ context.Context, in *rateInput) (*body[jobs.Rating], error) {
 			return answer(s.Rate(in.ID, jobs.Rating{Rating: in.Body.Rating, Variant: in.Body.Variant, Notes: in.Body.Notes, Tags: in.Body.Tags}))
