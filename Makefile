@@ -10,7 +10,7 @@ FUZZTIME    ?= 10s
 
 export CGO_ENABLED = 0
 
-.PHONY: help build static test purego race lint interop golden fuzz bench cross ci clean
+.PHONY: help build static test purego race lint interop crash golden fuzz bench cross ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ lint: ## gofmt, go vet, staticcheck
 interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-64)
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
 	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 20m -tags interop -v ./quant/interop/... | grep -vE '^=== (RUN|PAUSE|CONT)|^    --- PASS'
+
+crash: ## kill 50 runs at random moments and go on with them
+	NEXUS_QUANT_CRASHES=50 $(GO) test -count=1 -timeout 30m -run TestKilledJobs -v ./cmd
 
 golden: ## write the golden vectors of the kernels anew from llama.cpp's libraries
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
