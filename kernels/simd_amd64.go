@@ -27,16 +27,6 @@ func simd(name string, wide bool) *Impl {
 	weighted := func(f func([]byte, []float32, []float32, bool)) func(dst []byte, src, weights []float32) {
 		return func(dst []byte, src, weights []float32) { f(dst, src, weights, wide) }
 	}
-	// fit is weighted for the types whose search gives up early: that needs weights that are not negative.
-	fit := func(f func([]byte, []float32, []float32, bool), reference func(dst []byte, src, weights []float32)) func(dst []byte, src, weights []float32) {
-		return func(dst []byte, src, weights []float32) {
-			if plainWeights(weights) {
-				f(dst, src, weights, wide)
-			} else {
-				reference(dst, src, weights)
-			}
-		}
-	}
 	plain := func(f func([]byte, []float32, bool)) func(dst []byte, src []float32) {
 		return func(dst []byte, src []float32) { f(dst, src, wide) }
 	}
@@ -45,28 +35,18 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.F16, quantize: quantizeF16SIMD, dequantize: dequantizeF16SIMD},
 		{typ: gguf.BF16, quantize: quantizeBF16SIMD, dequantize: dequantizeBF16SIMD},
 		{typ: gguf.Q4_0, quantize: quantizeQ4_0SIMD, quantizeWeighted: weighted(kindQ4_0.quantize), dequantize: dequantizeQ4_0SIMD},
-		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: fit(kindQ4_1.quantize, quantizeQ4_1Weighted), dequantize: dequantizeQ4_1SIMD},
+		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: weighted(kindQ4_1.quantize), dequantize: dequantizeQ4_1SIMD},
 		{typ: gguf.Q5_0, quantize: quantizeQ5_0SIMD, quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
-		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: fit(kindQ5_1.quantize, quantizeQ5_1Weighted), dequantize: dequantizeQ5_1SIMD},
+		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: weighted(kindQ5_1.quantize), dequantize: dequantizeQ5_1SIMD},
 		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD, dequantize: dequantizeQ8_0SIMD},
-		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: fit(quantizeQ2KWeightedSIMD, quantizeQ2KWeighted), dequantize: dequantizeQ2KSIMD},
+		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: weighted(quantizeQ2KWeightedSIMD), dequantize: dequantizeQ2KSIMD},
 		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD), dequantize: dequantizeQ3KSIMD},
-		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: fit(kindQ4K.quantizeWeighted, quantizeQ4KWeighted), dequantize: dequantizeQ4KSIMD},
-		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: fit(kindQ5K.quantizeWeighted, quantizeQ5KWeighted), dequantize: dequantizeQ5KSIMD},
+		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: weighted(kindQ4K.quantizeWeighted), dequantize: dequantizeQ4KSIMD},
+		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: weighted(kindQ5K.quantizeWeighted), dequantize: dequantizeQ5KSIMD},
 		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD), dequantize: dequantizeQ6KSIMD},
 	})
 	im.finite = finiteSIMD
 	return im
-}
-
-// plainWeights tells whether no weight is negative or NaN. Then errors only grow along a group.
-func plainWeights(w []float32) bool {
-	for _, v := range w {
-		if !(v >= 0) {
-			return false
-		}
-	}
-	return true
 }
 
 // onLine is room for a T that starts at a cache line, so that no load crosses one.

@@ -27,7 +27,6 @@ const (
 // affine is grid.fit for two sets of 8 groups of n values. nums holds the numerators of the inverse scales to try.
 // It gives scale, -min, and the inverse scale and min that led to the winning levels; the result has a bit for each lane
 // that left the range in which rounding is exact, or holds NaN or Inf: those the reference must do.
-// The weights must not be negative: the error is given up half-way once no lane can win.
 func affine(name string, n int, absolute bool) {
 	TEXT(name, NOSPLIT, "func(lanes *byte, nums *float32, steps int, nmax float32) uint32")
 	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
@@ -228,23 +227,18 @@ func affine(name string, n int, absolute bool) {
 			VADDPS(d, loss[s], loss[s])
 		}
 	}
-	wins := func() (won [2]VecVirtual, any Register) {
-		for s := range 2 {
-			won[s] = YMM()
-			VCMPPS(Imm(cmpLT), state(affineBest, s), loss[s], won[s])
-			VANDPS(ok[s], won[s], won[s])
-		}
-		t, g := YMM(), GP32()
-		VORPS(won[0], won[1], t)
-		VMOVMSKPS(t, g)
-		return won, g
+	rows(0, n, lossOf)
+	var won [2]VecVirtual
+	any, g := YMM(), GP32()
+	for s := range 2 {
+		won[s] = YMM()
+		VCMPPS(Imm(cmpLT), state(affineBest, s), loss[s], won[s])
+		VANDPS(ok[s], won[s], won[s])
 	}
-	rows(0, n/2, lossOf)
-	_, any := wins()
-	TESTL(any, any)
+	VORPS(won[0], won[1], any)
+	VMOVMSKPS(any, g)
+	TESTL(g, g)
 	JZ(LabelRef("next"))
-	rows(n/2, n, lossOf)
-	won, _ := wins()
 	for s := range 2 {
 		keep := func(field int, v Op) {
 			t := YMM()
