@@ -9,6 +9,10 @@ fused() { # package, environment
 }
 
 bad=0
+if grep -nE 'VFN?M(ADD|SUB)' ./*.s; then
+	echo "fused multiply-add in assembly" >&2
+	bad=1
+fi
 for target in GOARCH=arm64 "GOARCH=amd64 GOAMD64=v3"; do
 	if [ -z "$(fused ./testdata/fused "$target")" ]; then
 		echo "$target: the check doesn't see the multiply-add in testdata/fused" >&2

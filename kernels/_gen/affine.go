@@ -131,10 +131,10 @@ func affine(name string, n int, absolute bool) {
 		VSUBPS(lo[s], u, u)
 		VMULPS(u, is[s], u)
 		for _, end := range []VecVirtual{t, u} {
-			VCMPPS(Imm(cmpLT), constant("minusHalf", 0xbf000000), end, v)
+			VCMPPS(Imm(cmpLT), number("minusHalf", -0.5), end, v)
 			VORPS(v, under, under)
 			VSUBPS(nm, end, v)
-			VCMPPS(Imm(cmpGT), constant("nearHalf", 0x3ee66666), v, v) // 0.45
+			VCMPPS(Imm(cmpGT), number("nearHalf", 0.45), v, v)
 			VORPS(v, over, over)
 			outside(end)
 		}

@@ -8,6 +8,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -37,10 +38,10 @@ func main() {
 	superScale("superScale8", 8)
 	superScale("superScale16", 16)
 	q8_0()
-	symmetricBlocks("q4_0Blocks", false, 0xc1000000, 0x41080000, 15) // -8, 8.5
-	symmetricBlocks("q5_0Blocks", true, 0xc1800000, 0x41840000, 31)  // -16, 16.5
-	affineBlocks("q4_1Blocks", false, 0x41700000, 15)                // 15
-	affineBlocks("q5_1Blocks", true, 0x41f80000, 31)                 // 31
+	symmetricBlocks("q4_0Blocks", false, -8, 8.5, 15)
+	symmetricBlocks("q5_0Blocks", true, -16, 16.5, 31)
+	affineBlocks("q4_1Blocks", false, 15)
+	affineBlocks("q5_1Blocks", true, 31)
 	conversions()
 	expanders()
 	affineWide("affine32Wide", 32, false)
@@ -80,13 +81,16 @@ func constant(name string, bits uint32) Mem {
 	return m
 }
 
+// number is a vector of eight times f.
+func number(name string, f float32) Mem { return constant(name, math.Float32bits(f)) }
+
 func absMask() Mem    { return constant("absMask", 0x7fffffff) }
 func signMask() Mem   { return constant("signMask", 0x80000000) }
-func oneF() Mem       { return constant("oneF", 0x3f800000) }
-func magicF() Mem     { return constant("magicF", 0x4b400000) } // 1.5 * 2^23
+func oneF() Mem       { return number("oneF", 1) }
+func magicF() Mem     { return number("magicF", 3<<22) }
 func mantissa() Mem   { return constant("mantissa", 0x7fffff) }
 func quietBit() Mem   { return constant("quietBit", 0x400000) }
-func exactLimit() Mem { return constant("exactLimit", 0x4a7ffffc) } // 2^22 - 1
+func exactLimit() Mem { return number("exactLimit", 1<<22-1) }
 
 func vectors(n int) []VecVirtual {
 	v := make([]VecVirtual, n)
@@ -223,7 +227,7 @@ func magnitudes() {
 		VMULPS(t, t, t)
 		VADDPS(t, base, base)
 	}
-	VMULPS(constant("thirtySecond", 0x3d000000), base, base) // 1/32, exact as the division
+	VMULPS(number("thirtySecond", 1.0/32), base, base) // exact, as the division
 	VSQRTPS(base, base)
 	for i := range 32 {
 		VMOVUPS(Mem{Base: x, Disp: 64 * i}, t)

@@ -22,7 +22,7 @@ func refine() {
 	p := ptr("lanes")
 	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: field + 32*s + 64*i} }
 	state := func(s int) Mem { return Mem{Base: p, Disp: refScale + 32*s} }
-	lowest, highest := constant("minus4", 0xc0800000), constant("three", 0x40400000)
+	lowest, highest := number("minus4", -4), number("three", 3)
 	bits, g := GP32(), GP32()
 	XORL(bits, bits)
 	var lx, l2, alive [2]VecVirtual
@@ -47,7 +47,7 @@ func refine() {
 		SHLL(Imm(uint64(8*s)), g)
 		ORL(g, bits)
 		alive[s] = YMM()
-		VCMPPS(Imm(cmpNLT), constant("epsilon", 0x26901d7d), mag, alive[s])
+		VCMPPS(Imm(cmpNLT), number("epsilon", 1e-15), mag, alive[s])
 		is := YMM()
 		VMOVUPS(lowest, is)
 		VDIVPS(top, is, is)

@@ -74,7 +74,7 @@ func storeHalf(v VecVirtual, to Mem) {
 	VPEXTRW(Imm(0), h, to)
 }
 
-// bytes packs 4 vectors of small integers into 32 bytes, in their order.
+// bytesOf packs 4 vectors of small integers into 32 bytes, in their order.
 func bytesOf(v []VecVirtual) VecVirtual {
 	VPACKSSDW(v[1], v[0], v[0])
 	VPACKSSDW(v[3], v[2], v[2])
@@ -109,7 +109,7 @@ func q8_0() {
 		VMOVUPS(oneF(), one)
 	}, func(dst, _ Register, v []VecVirtual, stop LabelRef) {
 		m := magnitude(v, stop)
-		VDIVPS(constant("f127", 0x42fe0000), m, m)
+		VDIVPS(number("f127", 127), m, m)
 		storeHalf(m, Mem{Base: dst})
 		VDIVPS(m, one, m)
 		for _, x := range v {
@@ -126,7 +126,7 @@ func q8_0() {
 }
 
 // symmetricBlocks is Q4_0 and Q5_0: the value of greatest magnitude becomes level 0.
-func symmetricBlocks(name string, fifth bool, minusDivisor, half, top uint32) {
+func symmetricBlocks(name string, fifth bool, divisor, half float32, top uint32) {
 	size := 2 + 16
 	if fifth {
 		size += 4
@@ -135,7 +135,7 @@ func symmetricBlocks(name string, fifth bool, minusDivisor, half, top uint32) {
 	blockLoop(name, size, func() {
 		one, shift, limit = YMM(), YMM(), YMM()
 		VMOVUPS(oneF(), one)
-		VMOVUPS(constant(name+"Shift", half), shift)
+		VMOVUPS(number(name+"Shift", half), shift)
 		VMOVDQU(constant(name+"Top", top), limit)
 	}, func(dst, src Register, v []VecVirtual, stop LabelRef) {
 		m := magnitude(v, stop)
@@ -154,7 +154,7 @@ func symmetricBlocks(name string, fifth bool, minusDivisor, half, top uint32) {
 		}
 		BSFL(mask, mask)
 		VBROADCASTSS(Mem{Base: src, Index: mask.As64(), Scale: 4}, m)
-		VDIVPS(constant(name+"Divisor", minusDivisor), m, m)
+		VDIVPS(number(name+"Divisor", divisor), m, m)
 		storeHalf(m, Mem{Base: dst})
 		VDIVPS(m, one, m)
 		for _, x := range v {
@@ -168,7 +168,7 @@ func symmetricBlocks(name string, fifth bool, minusDivisor, half, top uint32) {
 }
 
 // affineBlocks is Q4_1 and Q5_1: the least value becomes level 0, the greatest the highest.
-func affineBlocks(name string, fifth bool, divisor, top uint32) {
+func affineBlocks(name string, fifth bool, top uint32) {
 	size := 4 + 16
 	if fifth {
 		size += 4
@@ -177,7 +177,7 @@ func affineBlocks(name string, fifth bool, divisor, top uint32) {
 	blockLoop(name, size, func() {
 		one, half, limit = YMM(), YMM(), YMM()
 		VMOVUPS(oneF(), one)
-		VMOVUPS(constant("half", 0x3f000000), half)
+		VMOVUPS(number("half", 0.5), half)
 		VMOVDQU(constant(name+"Top", top), limit)
 	}, func(dst, _ Register, v []VecVirtual, stop LabelRef) {
 		magnitude(v, stop)
@@ -200,7 +200,7 @@ func affineBlocks(name string, fifth bool, divisor, top uint32) {
 		SUBL(U32(least), g)
 		CMPL(g, U32(0x7f800000-least))
 		JAE(stop)
-		VDIVPS(constant(name+"Divisor", divisor), hi, hi)
+		VDIVPS(number(name+"Divisor", float32(top)), hi, hi)
 		storeHalf(hi, Mem{Base: dst})
 		storeHalf(lo, Mem{Base: dst, Disp: 2})
 		VDIVPS(hi, one, hi)

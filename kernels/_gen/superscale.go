@@ -35,7 +35,7 @@ func superScale(name string, n int) {
 	VCMPPS(Imm(cmpUnord), nan, nan, nan)
 	VORPS(nan, bad, bad)
 	alive := YMM()
-	VCMPPS(Imm(cmpNLT), constant("epsilon", 0x26901d7d), top, alive)
+	VCMPPS(Imm(cmpNLT), number("epsilon", 1e-15), top, alive)
 
 	Comment("The inverse scale with the least error.")
 	best, won := YMM(), YMM()

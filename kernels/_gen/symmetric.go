@@ -44,7 +44,7 @@ func symmetric(name string, n int) {
 			VADDPS(x, nan, nan)
 		})
 		dead := YMM()
-		VCMPPS(Imm(cmpLT), constant("epsilon", 0x26901d7d), mag, dead) // 1e-15
+		VCMPPS(Imm(cmpLT), number("epsilon", 1e-15), mag, dead)
 		g := GP32()
 		VCMPPS(Imm(cmpUnord), nan, nan, nan)
 		VMOVMSKPS(nan, g)

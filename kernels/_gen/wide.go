@@ -39,7 +39,7 @@ func affineWide(name string, n int, absolute bool) {
 	rows := func(from, to int, body func(i int)) { loop(row, from, to, body) }
 	nm, z := wideParam("nmax"), wideZero()
 	abs, limit := wideConstant(absMask()), wideConstant(exactLimit())
-	minusHalf, nearHalf := wideConstant(constant("minusHalf", 0xbf000000)), wideConstant(constant("nearHalf", 0x3ee66666))
+	minusHalf, nearHalf := wideConstant(number("minusHalf", -0.5)), wideConstant(number("nearHalf", 0.45))
 	square := func(d VecVirtual) {
 		if absolute {
 			VPANDD(abs, d, d)
@@ -259,7 +259,7 @@ func symmetricWide(name string, n int) {
 		VSUBPS(x, x, x)
 		VADDPS(x, nan, nan)
 	})
-	VCMPPS(Imm(cmpLT), wideConstant(constant("epsilon", 0x26901d7d)), mag, dead)
+	VCMPPS(Imm(cmpLT), wideConstant(number("epsilon", 1e-15)), mag, dead)
 	KMOVW(dead, bits)
 	SHLL(Imm(16), bits)
 	VCMPPS(Imm(cmpUnord), nan, nan, k)
@@ -335,7 +335,7 @@ func refineWide() {
 	const lanesSize = refScale + 64
 	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: lanesSize*s + field + 64*i} }
 	z, abs := wideZero(), wideConstant(absMask())
-	lowest, highest := wideConstant(constant("minus4", 0xc0800000)), wideConstant(constant("three", 0x40400000))
+	lowest, highest := wideConstant(number("minus4", -4)), wideConstant(number("three", 3))
 	magic, low23, quiet := wideConstant(magicF()), wideConstant(mantissa()), wideConstant(quietBit())
 	bits, g := GP32(), GP32()
 	XORL(bits, bits)
@@ -364,7 +364,7 @@ func refineWide() {
 		SHLL(Imm(uint64(16*s)), g)
 		ORL(g, bits)
 		alive[s] = K()
-		VCMPPS(Imm(cmpNLT), wideConstant(constant("epsilon", 0x26901d7d)), mag, alive[s])
+		VCMPPS(Imm(cmpNLT), wideConstant(number("epsilon", 1e-15)), mag, alive[s])
 		is := ZMM()
 		lx[s], l2[s] = wideZero(), wideZero()
 		VDIVPS(top, lowest, is)
