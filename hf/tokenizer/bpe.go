@@ -38,6 +38,9 @@ func (l *loader) bpe() (*Vocab, error) {
 		v.Tokens[a.ID], v.Types[a.ID] = l.addedText(a)
 	}
 	l.special(v, true)
+	if err := l.roles(v, added); err != nil {
+		return nil, err
+	}
 	if err := l.templates(v); err != nil {
 		return nil, err
 	}

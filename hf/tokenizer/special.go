@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -45,6 +46,19 @@ func (l *loader) special(v *Vocab, anyID bool) {
 			}
 		}
 	}
+}
+
+// roles gives roles to added tokens by their text, where nothing else has them.
+func (l *loader) roles(v *Vocab, added []addedToken) error {
+	s := specialFinder{vocab: v, limit: maxTokens}
+	for _, r := range l.opts.Special {
+		i := slices.IndexFunc(added, func(a addedToken) bool { return a.Content == r.Text })
+		if i < 0 {
+			return fmt.Errorf("tokenizer.json: no added token %q, which is this architecture's %s token", r.Text, r.Kind)
+		}
+		s.set(r.Kind, added[i].ID)
+	}
+	return nil
 }
 
 // tokenID finds the id of a token as tokenizer_config.json writes it among the added tokens of tokenizer.json.

@@ -83,13 +83,33 @@ func (l *loader) overlayAdded(v *Vocab) error {
 		if t.ID >= int64(len(v.Tokens)) {
 			continue
 		}
+		if l.opts.Phi {
+			v.putPlain(t)
+			continue
+		}
 		if t.Special || looksSpecial(t.Content) {
 			v.put(t.ID, t.Content, addedScore, Control)
 		} else {
 			v.put(t.ID, spaces(t.Content), addedScore, UserDefined)
 		}
 	}
+	if l.opts.Phi && l.files.tokenizer != nil {
+		for _, t := range l.files.tokenizer.AddedTokens {
+			if t.ID < int64(len(v.Tokens)) {
+				v.putPlain(t)
+			}
+		}
+	}
 	return nil
+}
+
+// putPlain puts an added token in its place as it stands.
+func (v *Vocab) putPlain(t addedToken) {
+	kind := UserDefined
+	if t.Special {
+		kind = Control
+	}
+	v.put(t.ID, t.Content, addedScore, kind)
 }
 
 // spaces puts spaces for U+2581, SentencePiece's sign for one: llama.cpp takes user-defined tokens as

@@ -45,8 +45,10 @@ type Vocab struct {
 	ChatTemplate string     // Jinja source, "" for none
 	Templates    []Template // further templates that have a name
 
-	LateEOT    *uint32 // CodeLlama's end of infill, which the converter writes after everything else
-	LateAddBOS *bool   // false for a vocabulary of 49152 tokens, written last as well
+	LateEOT         *uint32 // CodeLlama's end of infill, which the converter writes after everything else
+	LateSpacePrefix *bool   // false for Gemma's SentencePiece models, written last
+
+	LateAddBOS *bool // false for a vocabulary of 49152 tokens, written last as well
 }
 
 // SpecialToken says which token plays a role: "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom".
@@ -72,10 +74,22 @@ type Options struct {
 	Pre string
 	// Kind says which of the tokenizer files count; by default tokenizer.model goes before tokenizer.json.
 	Kind Kind
+	// NoSpacePrefix says that no space is put before a text, for a SentencePiece model.
+	NoSpacePrefix bool
+	// EOT is the id of the end of a turn where the files don't name one; 0 for none.
+	EOT uint32
+	// Special names added tokens that have a role where the files give it to none.
+	Special []Role
+	// Phi asks for what the converter does for Phi 3: a SentencePiece model unless tokenizer_class is GPT2Tokenizer,
+	// and added tokens as they stand, those of tokenizer.json too.
+	Phi bool
 	// Llama asks for what the converter does for the Llama family alone: add_prefix_space, a
 	// tokenizer.json in SentencePiece style, the infill token of CodeLlama.
 	Llama bool
 }
+
+// Role is what a token is for, as SpecialToken has it, by its text.
+type Role struct{ Kind, Text string }
 
 // Kind says which tokenizer files of a model count.
 type Kind int
@@ -109,6 +123,12 @@ func Load(read reader, o Options) (*Vocab, error) {
 	if o.Llama {
 		l.llamaExtras(v)
 	}
+	if o.EOT != 0 {
+		l.lateEOT(v, o.EOT)
+	}
+	if off := false; o.NoSpacePrefix && v.Model == "llama" {
+		v.LateSpacePrefix = &off
+	}
 	return v, nil
 }
 
@@ -120,6 +140,12 @@ type loader struct {
 
 // vocab tries the kinds of tokenizer in the converter's order (LlamaModel.set_vocab, Qwen2Model.set_vocab).
 func (l *loader) vocab() (*Vocab, error) {
+	if l.opts.Phi {
+		l.opts.Kind = SentencePieceOnly
+		if str(l.files.config["tokenizer_class"]) == "GPT2Tokenizer" {
+			l.opts.Kind = BPEOnly
+		}
+	}
 	if l.files.sentencePiece == nil && l.opts.Kind == SentencePieceOnly {
 		return nil, fmt.Errorf("no tokenizer.model, which this architecture needs: %w", fs.ErrNotExist)
 	}
@@ -150,16 +176,20 @@ func (l *loader) llamaExtras(v *Vocab) {
 		v.AddSpacePrefix = &b
 	}
 	if l.opts.VocabSize == 32016 { // CodeLlama
-		eot := uint32(32010)
-		if id, ok := l.namedToken("eot"); ok {
-			eot = id
-		}
-		v.LateEOT = &eot
+		l.lateEOT(v, 32010)
 	}
 	if l.opts.VocabSize == 49152 { // the small Granite models, and what else has as many tokens
 		off := false
 		v.LateAddBOS = &off
 	}
+}
+
+// lateEOT writes the end of a turn after everything else: the one that the files name, else id.
+func (l *loader) lateEOT(v *Vocab, id uint32) {
+	if named, ok := l.namedToken("eot"); ok {
+		id = named
+	}
+	v.LateEOT = &id
 }
 
 // check holds a finished vocabulary against the bounds of its parts.

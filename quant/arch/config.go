@@ -36,7 +36,7 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 	c := &config{doc: doc, err: new(error)}
 	if text := c.object("text_config"); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
 		for key, v := range doc {
-			if _, ok := text.doc[key]; !ok {
+			if old, ok := text.doc[key]; !ok || key == "architectures" && old == nil {
 				text.doc[key] = v
 			}
 		}

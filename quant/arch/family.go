@@ -11,7 +11,15 @@ import (
 )
 
 // all is the table of model families. A new one is a file of its own and a line here.
-var all = []*family{llama, mixtral, qwen2, qwen2moe, qwen3, qwen3moe}
+var all = []*family{
+	llama, mixtral, mistral3, smollm3,
+	qwen2, qwen2moe, qwen3, qwen3moe,
+	gemma, gemma2, gemma3,
+	phi2, phi3,
+	granite, granitemoe,
+	olmo, olmo2, olmoe,
+	glm4, stablelm, starcoder2, commandr, cohere2,
+}
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
 type family struct {
@@ -36,8 +44,9 @@ type family struct {
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none
 	tokenizer   tokenizer.Options       // what the family asks of the tokenizer's reader
 
-	// prepare changes sizes before anything is matched; nil for nothing.
-	prepare func(m *mapping)
+	// prepare changes the config before anything is read of it, adjust the sizes after that; nil for nothing.
+	prepare func(c *config)
+	adjust  func(m *mapping)
 	// ownParams leaves the common keys to params.
 	ownParams bool
 	// params writes the keys of this family alone, after the common ones; nil for none.
@@ -118,10 +127,13 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	for key, v := range f.defaults {
 		cfg.or(key, v)
 	}
+	if f.prepare != nil {
+		f.prepare(cfg)
+	}
 	m.readDims()
 	m.rope = readRope(cfg)
-	if f.prepare != nil && *cfg.err == nil {
-		f.prepare(m)
+	if f.adjust != nil && *cfg.err == nil {
+		f.adjust(m)
 	}
 	if *cfg.err != nil {
 		return nil, *cfg.err

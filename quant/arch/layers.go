@@ -108,3 +108,35 @@ func rulesOf(lists ...[]rule) []rule {
 	}
 	return out
 }
+
+// biased adds to each rule of a weight one for the bias beside it, a vector of the weight's rows or of the norm's values.
+func biased(p presence, list []rule) []rule {
+	var out []rule
+	for _, r := range list {
+		from, ok := strings.CutSuffix(r.from, ".weight")
+		to, _ := strings.CutSuffix(r.to, ".weight")
+		out = append(out, r)
+		if ok {
+			out = append(out, rule{from + ".bias", to + ".bias", r.shape[:1], p, r.change})
+		}
+	}
+	return out
+}
+
+// named puts other names for the sources of rules: pairs of what stands in them and what is there instead.
+func named(list []rule, pairs ...string) []rule {
+	out := make([]rule, len(list))
+	for i, r := range list {
+		r.from = strings.NewReplacer(pairs...).Replace(r.from)
+		out[i] = r
+	}
+	return out
+}
+
+// allOf gives rules a presence.
+func allOf(p presence, list []rule) []rule {
+	for i := range list {
+		list[i].presence = p
+	}
+	return list
+}

@@ -109,12 +109,17 @@ func (m *mapping) warn(format string, args ...any) {
 	m.model.Warnings = append(m.model.Warnings, fmt.Sprintf(format, args...))
 }
 
-// turned is how many values of a head of n are turned with the position: rope.dimension_count.
-func (r rope) turned(n int64, otherwise float64) uint32 {
-	if r.params.has("partial_rotary_factor") || r.share != 0 {
-		otherwise = r.share
+// shareOr is partial_rotary_factor, or what it is by default.
+func (r rope) shareOr(otherwise float64) float64 {
+	if r.share != 0 {
+		return r.share
 	}
-	return uint32(float64(n) * otherwise)
+	return otherwise
+}
+
+// turned is how many values of each head are turned with the position: rope.dimension_count of most families.
+func (m *mapping) turned(otherwise float64) uint32 {
+	return uint32(float64(m.dims.headDim) * m.rope.shareOr(otherwise))
 }
 
 // ropeFactors makes rope_freqs.weight of the llama3 kind: what the frequency of each rotary pair is divided by

@@ -80,12 +80,16 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 			index[name] = append(index[name], slot{w, i})
 		}
 	}
+	others := 0
 	batches := map[string]int{}
 	found := map[string]string{} // by the name that the rules know, the source's
 	for place, t := range sources {
 		name, why := m.knownName(t.Name)
 		if why != "" {
 			m.drop(t.Name, why)
+			if why == seesOrHears {
+				others++
+			}
 			continue
 		}
 		slots := index[name]
@@ -107,6 +111,9 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 				batches[s.batch] = place
 			}
 		}
+	}
+	if others > 0 {
+		m.warn("%d tensors that see or hear are left out: the output takes text alone", others)
 	}
 	for name, s := range scales {
 		if !slices.ContainsFunc(sources, func(t *safetensors.Tensor) bool { return t.Name == name }) {
@@ -160,7 +167,7 @@ func (m *mapping) knownName(name string) (known, why string) {
 		}
 	}
 	if notText(name) {
-		return "", "not of the text model"
+		return "", seesOrHears
 	}
 	name = strings.ReplaceAll(name, "language_model.", "")
 	if s, ok := strings.CutSuffix(name, "e_score_correction_bias"); ok {
@@ -171,6 +178,8 @@ func (m *mapping) knownName(name string) (known, why string) {
 	}
 	return name, ""
 }
+
+const seesOrHears = "sees or hears, which is not for the text model"
 
 // Parts of the names of tensors that see, hear and speak.
 var (

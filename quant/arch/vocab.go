@@ -68,6 +68,7 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
 		m.Set(prefix+"eot_token_id", *v.LateEOT)
 	}
 	flag("add_bos_token", v.LateAddBOS)
+	flag("add_space_prefix", v.LateSpacePrefix)
 }
 
 // writeTemplates sets the chat templates, the named ones first. Their list is sorted, where the converter

@@ -18,12 +18,34 @@ type kind struct {
 	make func(c *Checkpoint)
 }
 
-// kinds are the checkpoints that cover one family each.
+// kinds are the checkpoints that cover one family each. Those of Phi 3 have other names: libllama expects certain tokens
+// of a model that is named so.
 var kinds = []kind{
 	{"tiny-mixtral", (*Checkpoint).mixtral},
 	{"tiny-qwen2moe", (*Checkpoint).qwen2moe},
 	{"tiny-qwen3moe", (*Checkpoint).qwen3moe},
 	{"tiny-qwen3moe-fused", (*Checkpoint).qwen3moeFused},
+	{"tiny-gemma", (*Checkpoint).gemma},
+	{"tiny-gemma2", (*Checkpoint).gemma2},
+	{"tiny-gemma3", (*Checkpoint).gemma3},
+	{"tiny-gemma3-vision", (*Checkpoint).gemma3Vision},
+	{"tiny-mistral3", (*Checkpoint).mistral3},
+	{"tiny-ministral3", (*Checkpoint).ministral3},
+	{"tiny-smollm3", (*Checkpoint).smollm3},
+	{"tiny-phi2", (*Checkpoint).phi2},
+	{"tiny-phi-mini", (*Checkpoint).phi3},
+	{"tiny-phi-long", (*Checkpoint).phi3Long},
+	{"tiny-granite", (*Checkpoint).granite},
+	{"tiny-granitemoe", (*Checkpoint).granitemoe},
+	{"tiny-olmo", (*Checkpoint).olmo},
+	{"tiny-olmo2", (*Checkpoint).olmo2},
+	{"tiny-olmo3", (*Checkpoint).olmo3},
+	{"tiny-olmoe", (*Checkpoint).olmoe},
+	{"tiny-glm4", (*Checkpoint).glm4},
+	{"tiny-stablelm", (*Checkpoint).stablelm},
+	{"tiny-starcoder2", (*Checkpoint).starcoder2},
+	{"tiny-command-r", (*Checkpoint).commandR},
+	{"tiny-cohere2", (*Checkpoint).cohere2},
 }
 
 // class names the model's class and gives the config the sizes of the table.
@@ -115,54 +137,3 @@ func (c *Checkpoint) gated(n int, prefix string, wide int64) {
 }
 
 func (c *Checkpoint) mlp() { c.gated(0, "model.layers.{i}.mlp.", deep) }
-
-func (c *Checkpoint) mixtral() {
-	c.class("MixtralForCausalLM")
-	c.set("num_local_experts", 4, "num_experts_per_tok", 2, "rope_theta", 1e6, "sliding_window", 128)
-	c.outer(false)
-	c.norms()
-	c.attention(width / Heads)
-	c.each(0, "model.layers.{i}.block_sparse_moe.gate.weight", 4, width)
-	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w1.weight", deep, width)
-	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w2.weight", width, deep)
-	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w3.weight", deep, width)
-	c.sentencePiece()
-}
-
-func (c *Checkpoint) qwen2moe() {
-	c.class("Qwen2MoeForCausalLM")
-	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "shared_expert_intermediate_size", 2*expert,
-		"norm_topk_prob", false, "decoder_sparse_step", 1, "rope_theta", 1e6)
-	c.outer(false)
-	c.norms()
-	c.attention(width / Heads)
-	c.attentionBiases(width / Heads)
-	c.each(0, "model.layers.{i}.mlp.gate.weight", 4, width)
-	c.each(0, "model.layers.{i}.mlp.shared_expert_gate.weight", 1, width)
-	c.gated(0, "model.layers.{i}.mlp.shared_expert.", 2*expert)
-	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", expert)
-	c.qwenBPE()
-}
-
-func (c *Checkpoint) qwen3moe() {
-	c.qwen3moeTrunk()
-	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", expert)
-	c.Shards = 3 // the experts of a layer lie in two files
-}
-
-func (c *Checkpoint) qwen3moeTrunk() {
-	c.class("Qwen3MoeForCausalLM")
-	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "head_dim", 32, "norm_topk_prob", true, "rope_theta", 1e6)
-	c.outer(false)
-	c.norms()
-	c.attention(32)
-	c.headNorms(32)
-	c.each(0, "model.layers.{i}.mlp.gate.weight", 4, width)
-	c.qwenBPE()
-}
-
-func (c *Checkpoint) qwen3moeFused() {
-	c.qwen3moeTrunk()
-	c.each(0, "model.layers.{i}.mlp.experts.gate_up_proj", 4, 2*expert, width)
-	c.each(0, "model.layers.{i}.mlp.experts.down_proj", 4, width, expert)
-}

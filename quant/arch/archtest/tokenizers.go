@@ -20,6 +20,7 @@ the tokenizer splits the text into words and the words into pieces that the mode
 // Regular expressions of two families' pre-tokenizers.
 const (
 	llama3Split = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	tekkenSplit = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	qwen2Split  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
@@ -174,6 +175,31 @@ func (c *Checkpoint) qwenBPE() {
 		"unk_token": nil, "added_tokens_decoder": decoder, "clean_up_tokenization_spaces": false, "tokenizer_class": "Qwen2Tokenizer",
 	})
 	c.Files["chat_template.jinja"] = []byte("{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}")
+}
+
+// glmBPE is qwenBPE with the tokens that GLM has roles for, and Llama's expression.
+func (c *Checkpoint) glmBPE() {
+	c.withTokens(llama3Split, "<|endoftext|>", "[gMASK]", "<|user|>", "<|observation|>")
+	c.json("tokenizer_config.json", map[string]any{"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "clean_up_tokenization_spaces": false,
+		"tokenizer_class": "PreTrainedTokenizer"})
+	delete(c.Config, "bos_token_id")
+	c.Config["eos_token_id"] = []int{500, 502}
+}
+
+// tekkenBPE is the tokenizer of newer Mistral models.
+func (c *Checkpoint) tekkenBPE() {
+	c.withTokens(tekkenSplit, "<unk>", "<s>", "</s>", "[INST]")
+	c.json("tokenizer_config.json", map[string]any{"add_bos_token": true, "add_prefix_space": false, "bos_token": "<s>", "eos_token": "</s>",
+		"unk_token": "<unk>", "tokenizer_class": "PreTrainedTokenizerFast"})
+}
+
+// withTokens writes a tokenizer.json with special tokens from id 500 on.
+func (c *Checkpoint) withTokens(pattern string, texts ...string) {
+	var tokens []added
+	for i, text := range texts {
+		tokens = append(tokens, added{ID: 500 + i, Content: text, Special: true})
+	}
+	c.bpe(pattern, nil, true, false, tokens, map[string]any{"type": "ByteLevel"})
 }
 
 // namedTemplates puts a second chat template beside the first.
