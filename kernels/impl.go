@@ -8,8 +8,8 @@ import (
 	"github.com/nexus-quant/nexus-quant/gguf"
 )
 
-// Env names the environment variable that chooses an implementation by its name: "generic" for pure Go, "avx2".
-// The fastest that the CPU can run is taken where it is not set.
+// Env names the environment variable that chooses an implementation by its name: "generic" for pure Go, "avx2" or
+// "avx512". The fastest that the CPU can run is taken where it is not set.
 const Env = "NEXUS_QUANT_KERNELS"
 
 // Impl is an implementation of the kernels. All give the same bytes; they differ in speed.
@@ -83,7 +83,7 @@ func (im *Impl) find(t gguf.Type) *codec {
 	return nil
 }
 
-// Name is "generic" or the name of the CPU feature that the implementation is made for.
+// Name is the one by which Env chooses the implementation.
 func (im *Impl) Name() string { return im.name }
 
 // Quantize is the function of that name, in this implementation.

@@ -2,7 +2,14 @@
 //
 // Every function gives, byte for byte, what libggml-base of llama.cpp 0.5.0 gives on x86-64, on every CPU and at every
 // GOAMD64 level: products that meet a sum are rounded on their own (float32(x*y) + z, which forbids the compiler a fused
-// multiply-add; so is x/256, which is a product to it), sums run in the reference's order, and float to integer conversions follow the x86 rules.
+// multiply-add; x/256 is such a product too), sums run in the reference's order, and float to integer conversions follow
+// the x86 rules.
+//
+// # Implementations
+//
+// The reference is readable Go and says what the bytes are. On x86-64 there is assembly beside it, which _gen writes,
+// for CPUs with AVX2 and with AVX-512: each lane of a vector searches a group of values of its own. [Impls] lists what
+// this CPU can run, [Env] chooses, and the build tag purego leaves all but the reference out.
 //
 // # Values that are not finite
 //
