@@ -26,7 +26,7 @@ type testTensor struct {
 }
 
 // writeModel makes a GGUF file of the given tensors and returns its path.
-func writeModel(t *testing.T, meta gguf.Metadata, tensors []testTensor) string {
+func writeModel(t testing.TB, meta gguf.Metadata, tensors []testTensor) string {
 	t.Helper()
 	infos := make([]gguf.TensorInfo, len(tensors))
 	for i, tt := range tensors {
@@ -96,7 +96,7 @@ func llamaMetadata(layers int) gguf.Metadata {
 	return m
 }
 
-func openModel(t *testing.T, path string) *Model {
+func openModel(t testing.TB, path string) *Model {
 	t.Helper()
 	r, err := gguf.Open(path)
 	if err != nil {
@@ -110,7 +110,7 @@ func openModel(t *testing.T, path string) *Model {
 	return m
 }
 
-func recipes(t *testing.T, names ...string) []Recipe {
+func recipes(t testing.TB, names ...string) []Recipe {
 	t.Helper()
 	var list []Recipe
 	for _, name := range names {
@@ -123,7 +123,7 @@ func recipes(t *testing.T, names ...string) []Recipe {
 	return list
 }
 
-func mustPlan(t *testing.T, m *Model, o PlanOptions) *Plan {
+func mustPlan(t testing.TB, m *Model, o PlanOptions) *Plan {
 	t.Helper()
 	p, err := NewPlan(m, o)
 	if err != nil {

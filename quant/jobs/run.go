@@ -337,7 +337,7 @@ func (a *attendant) end(x *executed, err, cause error) error {
 		resumable = resumable || x.missing(err) > 0 || passing(err)
 	}
 	var finished []registry.Output
-	_, uerr := a.store.Update(a.job.ID, a.owner, func(j *registry.Job) error {
+	ended, uerr := a.settle(func(j *registry.Job) error {
 		finished = nil
 		j.State, j.Step = state, ""
 		j.BytesPerSecond, j.ETASeconds = 0, 0
@@ -368,6 +368,9 @@ func (a *attendant) end(x *executed, err, cause error) error {
 	for _, o := range finished {
 		a.event("output", outputOf(o))
 	}
+	if uerr == nil {
+		state = ended.State // a cancellation that was asked for meanwhile wins
+	}
 	if err != nil && state == registry.Failed {
 		_ = a.log.Print(slog.LevelError, err.Error(), "hint", HintOf(err))
 	}
@@ -379,6 +382,17 @@ func (a *attendant) end(x *executed, err, cause error) error {
 		_ = a.log.Compress()
 	}
 	return uerr
+}
+
+// settle writes a job's last change. A store that is busy is asked again: a job whose end is not written looks alive for
+// as long as its process lives.
+func (a *attendant) settle(change func(*registry.Job) error) (job registry.Job, err error) {
+	for range 5 {
+		if job, err = a.store.Update(a.job.ID, a.owner, change); !errors.Is(err, registry.ErrBusy) {
+			break
+		}
+	}
+	return job, err
 }
 
 // made lists the outputs that it came to.

@@ -43,8 +43,8 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// takeUp queues the jobs whose owners died. Jobs that their users interrupted stay as they are: who stopped a job wants
-// it stopped.
+// takeUp queues the jobs whose owners died, whichever process noticed. Jobs that their users interrupted stay as they
+// are: who stopped a job wants it stopped.
 func (w *worker) takeUp() error {
 	swept, err := w.store.Sweep()
 	if err != nil {
@@ -53,9 +53,17 @@ func (w *worker) takeUp() error {
 	for _, job := range swept {
 		if job.State == registry.Cancelled {
 			w.service.discard(job)
+		}
+	}
+	left, _, err := w.store.Jobs(registry.Filter{States: []registry.State{registry.Interrupted}})
+	if err != nil {
+		return err
+	}
+	for _, job := range left {
+		if !job.Abandoned {
 			continue
 		}
-		if _, err := w.store.Resume(job.ID); err != nil && !errors.Is(err, registry.ErrNotFound) {
+		if _, err := w.store.Resume(job.ID); err != nil && !errors.Is(err, registry.ErrNotFound) && !errors.Is(err, registry.ErrActive) {
 			return err
 		}
 	}
