@@ -116,7 +116,8 @@ type variant struct {
 }
 
 func variants() []variant {
-	q8, q5, f16 := gguf.Q8_0, gguf.Q5K, gguf.F16
+	// types whose blocks fit every model here: llama.cpp aborts where a type that it is told to use does not
+	q8, q5, f16 := gguf.Q8_0, gguf.Q5_1, gguf.F16
 	return []variant{
 		{name: "plain"},
 		{name: "imatrix", weighted: true},
