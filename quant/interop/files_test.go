@@ -325,16 +325,24 @@ func writeImatrix(t *testing.T, model, path string) importance {
 		if len(info.Shape) < 2 || info.Shape[1] == 1 || info.Name == "token_embd.weight" {
 			continue
 		}
-		sums := make([]float32, info.Shape[0])
+		experts := int64(1) // each has weights of its own
+		if len(info.Shape) > 2 {
+			experts = info.Shape[2]
+		}
+		sums := make([]float32, info.Shape[0]*experts)
 		for i := range sums {
 			sums[i] = float32(rng.ExpFloat64() * 100)
 			if rng.IntN(50) == 0 {
 				sums[i] = 0
 			}
 		}
-		infos = append(infos, gguf.TensorInfo{Name: info.Name + ".in_sum2", Shape: []int64{info.Shape[0], 1}, Type: gguf.F32},
-			gguf.TensorInfo{Name: info.Name + ".counts", Shape: []int64{1, 1}, Type: gguf.F32})
-		data = append(data, sums, []float32{37})
+		counts := make([]float32, experts)
+		for i := range counts {
+			counts[i] = float32(37 + 5*i)
+		}
+		infos = append(infos, gguf.TensorInfo{Name: info.Name + ".in_sum2", Shape: []int64{info.Shape[0], experts}, Type: gguf.F32},
+			gguf.TensorInfo{Name: info.Name + ".counts", Shape: []int64{1, experts}, Type: gguf.F32})
+		data = append(data, sums, counts)
 	}
 	l, err := gguf.NewLayout(&meta, infos)
 	if err != nil {
