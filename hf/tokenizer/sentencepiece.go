@@ -21,6 +21,9 @@ const (
 	fieldText   = 1 // SentencePiece: string
 	fieldScore  = 2 // SentencePiece: float
 	fieldType   = 3 // SentencePiece: enum
+
+	fieldNormalizer  = 3 // ModelProto: NormalizerSpec
+	fieldDummyPrefix = 3 // NormalizerSpec: bool
 )
 
 // parseSentencePiece reads the pieces of a tokenizer.model. Every length is held against what is left of
@@ -121,4 +124,23 @@ func eachField(data []byte, f func(protowire.Number, protowire.Type, []byte) err
 		data = data[n:]
 	}
 	return nil
+}
+
+// dummyPrefix tells whether a SentencePiece model puts a space before a text: add_dummy_prefix of its
+// NormalizerSpec, true where it isn't stated.
+func dummyPrefix(data []byte) (*bool, error) {
+	on := true
+	err := eachField(data, func(num protowire.Number, typ protowire.Type, value []byte) error {
+		if num != fieldNormalizer || typ != protowire.BytesType {
+			return nil
+		}
+		return eachField(value, func(num protowire.Number, typ protowire.Type, value []byte) error {
+			if num == fieldDummyPrefix && typ == protowire.VarintType {
+				n, _ := protowire.ConsumeVarint(value)
+				on = n != 0
+			}
+			return nil
+		})
+	})
+	return &on, err
 }

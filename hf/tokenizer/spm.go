@@ -32,12 +32,27 @@ func (l *loader) spm() (*Vocab, error) {
 		if kind == UserDefined {
 			kind = Normal // the converter asks for every other kind but this one
 		}
-		v.put(int64(i), p.text, p.score, kind)
+		text := p.text
+		if l.opts.InternLM {
+			text, kind = internPiece(text, kind)
+		}
+		v.put(int64(i), text, p.score, kind)
+	}
+	if l.opts.InternLM {
+		if size > int64(len(pieces)) {
+			return nil, fmt.Errorf("tokenizer.model has %d pieces, but vocab_size is %d", len(pieces), size)
+		}
+		if v.MidSpacePrefix, err = dummyPrefix(l.files.sentencePiece); err != nil {
+			return nil, fmt.Errorf("tokenizer.model: %w", err)
+		}
 	}
 	if err := l.overlayAdded(v); err != nil {
 		return nil, err
 	}
 	l.special(v, false)
+	if l.opts.InternLM {
+		v.endWith("<|im_end|>")
+	}
 	if err := l.templates(v); err != nil {
 		return nil, err
 	}
@@ -83,7 +98,7 @@ func (l *loader) overlayAdded(v *Vocab) error {
 		if t.ID >= int64(len(v.Tokens)) {
 			continue
 		}
-		if l.opts.Phi {
+		if l.opts.Phi || l.opts.InternLM {
 			v.putPlain(t)
 			continue
 		}
@@ -93,7 +108,7 @@ func (l *loader) overlayAdded(v *Vocab) error {
 			v.put(t.ID, spaces(t.Content), addedScore, UserDefined)
 		}
 	}
-	if l.opts.Phi && l.files.tokenizer != nil {
+	if (l.opts.Phi || l.opts.InternLM) && l.files.tokenizer != nil {
 		for _, t := range l.files.tokenizer.AddedTokens {
 			if t.ID < int64(len(v.Tokens)) {
 				v.putPlain(t)
@@ -101,6 +116,28 @@ func (l *loader) overlayAdded(v *Vocab) error {
 		}
 	}
 	return nil
+}
+
+// internPiece types a piece of InternLM 2, which has one that is a NUL, no text for llama.cpp.
+func internPiece(text string, kind int32) (string, int32) {
+	if text == "\x00" {
+		text = "🐉"
+	}
+	if strings.HasPrefix(text, "[UNUSED") {
+		kind = Unused
+	}
+	return text, kind
+}
+
+// endWith makes an added token the eos token, if there is one of that text and an eos token.
+func (v *Vocab) endWith(text string) {
+	for id, t := range v.Tokens {
+		for i := range v.Special {
+			if t == text && v.Scores[id] == addedScore && v.Special[i].Kind == "eos" {
+				v.Special[i].ID = uint32(id)
+			}
+		}
+	}
 }
 
 // putPlain puts an added token in its place as it stands.

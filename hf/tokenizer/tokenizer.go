@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // Token types of llama.cpp (llama_token_type).
@@ -45,8 +46,10 @@ type Vocab struct {
 	ChatTemplate string     // Jinja source, "" for none
 	Templates    []Template // further templates that have a name
 
-	LateEOT         *uint32 // CodeLlama's end of infill, which the converter writes after everything else
-	LateSpacePrefix *bool   // false for Gemma's SentencePiece models, written last
+	LateIDs         []SpecialToken // that the family gives, written after everything else
+	LateEOT         *uint32        // CodeLlama's end of infill, which the converter writes after everything else
+	MidSpacePrefix  *bool          // add_dummy_prefix of InternLM 2's SentencePiece model, written after the tokens
+	LateSpacePrefix *bool          // false for Gemma's SentencePiece models, written last
 
 	LateAddBOS *bool // false for a vocabulary of 49152 tokens, written last as well
 }
@@ -80,6 +83,11 @@ type Options struct {
 	EOT uint32
 	// Special names added tokens that have a role where the files give it to none.
 	Special []Role
+	// IDs are ids that have roles whatever the files say.
+	IDs []SpecialToken
+	// InternLM asks for what the converter does for InternLM 2: its own types of tokens, and an <|im_end|> that
+	// ends texts.
+	InternLM bool
 	// Phi asks for what the converter does for Phi 3: a SentencePiece model unless tokenizer_class is GPT2Tokenizer,
 	// and added tokens as they stand, those of tokenizer.json too.
 	Phi bool
@@ -122,6 +130,14 @@ func Load(read reader, o Options) (*Vocab, error) {
 	}
 	if o.Llama {
 		l.llamaExtras(v)
+	}
+	for _, t := range o.IDs {
+		i := slices.IndexFunc(v.Special, func(s SpecialToken) bool { return s.Kind == t.Kind })
+		if i >= 0 {
+			v.Special[i].ID = t.ID
+		} else {
+			v.LateIDs = append(v.LateIDs, t)
+		}
 	}
 	if o.EOT != 0 {
 		l.lateEOT(v, o.EOT)

@@ -19,6 +19,7 @@ var all = []*family{
 	granite, granitemoe,
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
+	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
 }
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
@@ -39,6 +40,8 @@ type family struct {
 	needsFF        bool  // intermediate_size has no default that would do
 	needsRMS       bool  // nor has rms_norm_eps
 	noAttention    bool  // there are no heads
+	kvUnknown      bool  // num_key_value_heads has no default
+	noTheta        bool  // nor has rope_theta
 
 	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none

@@ -48,7 +48,9 @@ func (m *mapping) commonParams() error {
 	}
 	if !m.family.noAttention {
 		set("attention.head_count", uint32(d.heads))
-		set("attention.head_count_kv", uint32(d.kvHeads))
+		if !m.family.kvUnknown || c.has(c.firstOf(kvHeadsKeys)) {
+			set("attention.head_count_kv", uint32(d.kvHeads))
+		}
 	}
 	if c.has("is_causal") && !c.flag("is_causal") {
 		set("attention.causal", false)

@@ -14,6 +14,7 @@ type rope struct {
 	params *config
 	kind   string // rope_type
 	theta  float64
+	stated bool    // theta is the config's
 	local  float64 // of layers with a sliding window; 0 for none
 	share  float64 // partial_rotary_factor: of a head's values that are turned; 0 if the config doesn't say
 }
@@ -52,6 +53,7 @@ func readRope(c *config) rope {
 	case c.has(c.firstOf(thetaKeys)):
 		r.theta = c.number(c.firstOf(thetaKeys))
 	}
+	r.stated = r.params.has("rope_theta") || c.has(c.firstOf(thetaKeys))
 	if r.theta <= 0 {
 		c.fail("rope_theta: %v, want more than 0", r.theta)
 	}
@@ -99,7 +101,9 @@ func (m *mapping) ropeParams(set func(string, any)) {
 		}
 		set("rope.dimension_sections", sections)
 	}
-	set("rope.freq_base", float32(r.theta))
+	if r.stated || !m.family.noTheta {
+		set("rope.freq_base", float32(r.theta))
+	}
 	if r.local != 0 {
 		set("rope.freq_base_swa", float32(r.local))
 	}

@@ -48,6 +48,7 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
 		m.Set(prefix+"scores", v.Scores)
 	}
 	m.Set(prefix+"token_type", v.Types)
+	flag("add_space_prefix", v.MidSpacePrefix)
 	if len(v.Merges) > 0 {
 		m.Set(prefix+"merges", v.Merges)
 	}
@@ -64,6 +65,9 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
 	writeTemplates(m, v)
 	flag("normalizer.lowercase", v.Lowercase)
 	flag("normalizer.strip_accents", v.StripAccents)
+	for _, s := range v.LateIDs {
+		m.Set(prefix+specialKeys[s.Kind]+"_token_id", s.ID)
+	}
 	if v.LateEOT != nil {
 		m.Set(prefix+"eot_token_id", *v.LateEOT)
 	}

@@ -46,6 +46,13 @@ var kinds = []kind{
 	{"tiny-starcoder2", (*Checkpoint).starcoder2},
 	{"tiny-command-r", (*Checkpoint).commandR},
 	{"tiny-cohere2", (*Checkpoint).cohere2},
+	{"tiny-gpt2", (*Checkpoint).gpt2},
+	{"tiny-gptneox", (*Checkpoint).gptneox},
+	{"tiny-falcon", (*Checkpoint).falcon},
+	{"tiny-falcon-40b", (*Checkpoint).falcon40},
+	{"tiny-baichuan", (*Checkpoint).baichuan},
+	{"tiny-internlm2", (*Checkpoint).internlm2},
+	{"tiny-nemotron", (*Checkpoint).nemotron},
 }
 
 // class names the model's class and gives the config the sizes of the table.
