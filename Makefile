@@ -14,7 +14,7 @@ export CGO_ENABLED = 0
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help build static test purego race lint interop crash golden fuzz bench cross ci clean
+.PHONY: help build static test purego race lint interop crash golden fuzz bench load cross ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ purego: ## the same without assembly kernels
 	$(GO) test -tags purego ./kernels/... ./quant/...
 
 race: ## the tests of all concurrent code under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short ./hf/... ./quant/... ./registry/... ./ui/... ./cmd/...
+	CGO_ENABLED=1 $(GO) test -race -short ./hf/... ./quant/... ./ui/... ./registry/... ./ui/... ./cmd/...
 
 lint: ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
@@ -64,6 +64,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: ## compare speeds with llama.cpp's own libraries (Linux x86-64, some minutes)
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
 	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) run -tags interop ./quant/interop/bench
+
+load: ## the server with 1,000 readers of events and 200 requests a second
+	$(GO) test -count=1 -v -run TestLoad ./ui -load
 
 cross: ## build for every platform that is released
 	@set -e; for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \

@@ -28,7 +28,8 @@ a token, which it makes and keeps in a file that only you can read; clients send
 Authorization: Bearer TOKEN, and a browser is let in by the address with ?token=TOKEN.
 
 Requests may name files below MODELS_DIR, the output folder and --allow-path, and no
-others. Ctrl-C stops the server; running jobs go on when it is started again.`,
+others. Ctrl-C stops the server and keeps what running jobs have done: jobs resume ID
+goes on with them.`,
 		Example: `  nexus-quant serve
   nexus-quant serve --addr 0.0.0.0:8700 --allow-host quant.example.org
   nexus-quant serve --jobs 2 --allow-path /data/models`,
@@ -105,6 +106,6 @@ func (a *app) announce(server *ui.Server, o ui.Options) error {
 	if server.Open() {
 		a.warn("everybody who reaches this address can start and delete jobs")
 	}
-	a.note("the API is described at %s/docs; Ctrl-C stops, and running jobs go on next time", s.URL)
+	a.note("the API is described at %s/docs; Ctrl-C stops and keeps the work of running jobs", s.URL)
 	return nil
 }

@@ -68,18 +68,23 @@ func newToken(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", &TokenError{Path: path, Err: err}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) { // another server was faster
-		return Token(path)
-	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".token-*") // made with mode 0600
 	if err != nil {
 		return "", &TokenError{Path: path, Err: err}
 	}
+	defer os.Remove(f.Name())
 	token := rand.Text() // 26 characters, 128 bits
 	_, err = f.WriteString(token + "\n")
-	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(path)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", &TokenError{Path: path, Err: err}
+	}
+	switch err = os.Link(f.Name(), path); { // whole at once, and never over another one
+	case errors.Is(err, fs.ErrExist): // another server was faster
+		return Token(path)
+	case err != nil: // a file system without links
+		if err = os.Rename(f.Name(), path); err != nil {
+			return "", &TokenError{Path: path, Err: err}
+		}
 	}
 	return token, nil
 }

@@ -306,7 +306,7 @@ func TestReadersShareOneSubscription(t *testing.T) {
 // TestASlowReaderIsDropped has one reader that takes nothing and one that takes all.
 func TestASlowReaderIsDropped(t *testing.T) {
 	t.Parallel()
-	s, script := newScripted(t, 100_000, time.Minute, 200*time.Millisecond)
+	s, script := newScripted(t, 50_000, time.Minute, 200*time.Millisecond)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestASlowReaderIsDropped(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond)
-	const events = 4 * ringSize // 100 MB: no socket holds that
+	const events = 2 * ringSize // 25 MB: no socket holds that
 	go func() {
 		for range events / 8 {
 			script.send <- 8
