@@ -3,6 +3,7 @@ package arch
 // dims are the sizes that a family's tensors are made of.
 type dims struct {
 	layers  int64
+	trunk   int64 // layers without those that predict further tokens
 	hidden  int64
 	ff      int64 // 0 if the config doesn't say
 	heads   int64
@@ -71,6 +72,7 @@ func (m *mapping) readDims() {
 	c, d := m.config, &m.dims
 	d.config = c
 	d.layers = c.count(c.firstOf(layersKeys))
+	d.trunk = d.layers
 	d.hidden = c.count(c.firstOf(hiddenKeys))
 	if key := c.firstOf(ffKeys); c.has(key) {
 		d.ff = c.count(key)

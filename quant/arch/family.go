@@ -19,6 +19,7 @@ var all = []*family{
 	granite, granitemoe,
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
+	deepseek2, glm4moe, llama4, lfm2, mamba, mamba2,
 	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
 }
 

@@ -27,7 +27,16 @@ const (
 	FP8     Kind = "tiny-fp8"     // Qwen3 in FP8 with a scale for each block of 128 x 128
 )
 
-// Kinds lists the checkpoints.
+// Unloadable lists the checkpoints that are too small for libllama to load.
+func Unloadable() []Kind {
+	var list []Kind
+	for _, k := range deepKinds {
+		list = append(list, k.name)
+	}
+	return list
+}
+
+// Kinds lists the checkpoints that libllama loads.
 func Kinds() []Kind {
 	list := []Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8}
 	for _, k := range kinds {
@@ -113,11 +122,12 @@ func New(k Kind) *Checkpoint {
 		c.qwenBPE()
 		c.namedTemplates()
 	default:
-		i := slices.IndexFunc(kinds, func(x kind) bool { return x.name == k })
+		list := slices.Concat(kinds, deepKinds)
+		i := slices.IndexFunc(list, func(x kind) bool { return x.name == k })
 		if i < 0 {
 			panic(fmt.Sprintf("archtest: no kind %q", k))
 		}
-		kinds[i].make(c)
+		list[i].make(c)
 	}
 	c.Files["generation_config.json"] = []byte(`{"temperature": 0.6, "top_k": 20, "top_p": 0.95, "do_sample": true}`)
 	c.Files["README.md"] = []byte(card)

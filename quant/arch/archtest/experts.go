@@ -82,3 +82,124 @@ func (c *Checkpoint) olmoe() {
 	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", expert)
 	c.qwenBPE()
 }
+
+// latent makes DeepSeek's attention.
+func (c *Checkpoint) latent() {
+	c.set("num_key_value_heads", Heads, "qk_nope_head_dim", 16, "qk_rope_head_dim", 8, "v_head_dim", 32, "kv_lora_rank", 64, "first_k_dense_replace", 1,
+		"n_routed_experts", 4, "num_experts_per_tok", 2, "n_shared_experts", 2, "moe_intermediate_size", expert)
+	c.outer(false)
+	c.norms()
+	c.each(0, "model.layers.{i}.self_attn.kv_a_proj_with_mqa.weight", 64+8, width)
+	c.each(0, "model.layers.{i}.self_attn.kv_a_layernorm.weight", 64)
+	c.each(0, "model.layers.{i}.self_attn.kv_b_proj.weight", Heads*(16+32), 64)
+	c.each(0, "model.layers.{i}.self_attn.o_proj.weight", width, Heads*32)
+	for name, rows := range map[string]int64{"gate": deep, "up": deep} {
+		c.layer(0, 0, "model.layers.{i}.mlp."+name+"_proj.weight", rows, width)
+	}
+	c.layer(0, 0, "model.layers.{i}.mlp.down_proj.weight", width, deep)
+	c.expertLayer(1)
+	c.withTokens(qwen2Split, "<bos>", "<eos>")
+	c.json("tokenizer_config.json", map[string]any{"add_bos_token": true, "bos_token": "<bos>", "eos_token": "<eos>", "tokenizer_class": "PreTrainedTokenizerFast"})
+}
+
+// expertLayer makes four experts, two that are always asked and what chooses among them.
+func (c *Checkpoint) expertLayer(layer int) {
+	p := "model.layers.{i}.mlp."
+	c.layer(layer, 0, p+"gate.weight", 4, width)
+	for _, x := range []struct {
+		name string
+		wide int64
+	}{{"experts.{e}.", expert}, {"shared_experts.", 2 * expert}} {
+		c.layer(layer, 4, p+x.name+"gate_proj.weight", x.wide, width)
+		c.layer(layer, 4, p+x.name+"up_proj.weight", x.wide, width)
+		c.layer(layer, 4, p+x.name+"down_proj.weight", width, x.wide)
+	}
+}
+
+// deepseekV2 is the small one, whose queries are whole.
+func (c *Checkpoint) deepseekV2() {
+	c.class("DeepseekV2ForCausalLM")
+	c.set("q_lora_rank", nil, "routed_scaling_factor", 1.0, "norm_topk_prob", false, "scoring_func", "softmax", "n_group", 1, "topk_group", 1,
+		"rope_scaling", map[string]any{"type": "yarn", "factor": 40, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 0.707})
+	c.latent()
+	c.each(0, "model.layers.{i}.self_attn.q_proj.weight", Heads*24, width)
+}
+
+// deepseekV3 has a layer that predicts a second token.
+func (c *Checkpoint) deepseekV3() {
+	c.class("DeepseekV3ForCausalLM")
+	c.set("q_lora_rank", 32, "routed_scaling_factor", 2.5, "norm_topk_prob", true, "scoring_func", "sigmoid", "n_group", 2, "topk_group", 1, "num_nextn_predict_layers", 1)
+	c.latent()
+	c.each(0, "model.layers.{i}.self_attn.q_a_proj.weight", 32, width)
+	c.each(0, "model.layers.{i}.self_attn.q_a_layernorm.weight", 32)
+	c.each(0, "model.layers.{i}.self_attn.q_b_proj.weight", Heads*24, 32)
+	c.layer(1, 0, "model.layers.{i}.mlp.gate.e_score_correction_bias", 4)
+	c.layer(2, 0, "model.layers.{i}.eh_proj.weight", width, 2*width)
+	c.layer(2, 0, "model.layers.{i}.input_layernorm.weight", width)
+}
+
+func (c *Checkpoint) glm4moe() {
+	c.class("Glm4MoeForCausalLM")
+	c.set("head_dim", 32, "partial_rotary_factor", 0.5, "first_k_dense_replace", 1, "n_routed_experts", 4, "num_experts_per_tok", 2, "n_shared_experts", 2,
+		"moe_intermediate_size", expert, "n_group", 1, "topk_group", 1, "routed_scaling_factor", 1.5, "norm_topk_prob", true, "num_nextn_predict_layers", 1, "use_qk_norm", true)
+	c.outer(false)
+	for layer := range Layers + 1 {
+		p := "model.layers.{i}."
+		c.layer(layer, 0, p+"input_layernorm.weight", width)
+		c.layer(layer, 0, p+"post_attention_layernorm.weight", width)
+		for name, rows := range map[string]int64{"q": Heads * 32, "k": KV * 32, "v": KV * 32} {
+			c.layer(layer, 0, p+"self_attn."+name+"_proj.weight", rows, width)
+			c.layer(layer, 0, p+"self_attn."+name+"_proj.bias", rows)
+		}
+		c.layer(layer, 0, p+"self_attn.o_proj.weight", width, Heads*32)
+		c.layer(layer, 0, p+"self_attn.q_norm.weight", 32)
+		c.layer(layer, 0, p+"self_attn.k_norm.weight", 32)
+		if layer > 0 {
+			c.expertLayer(layer)
+			c.layer(layer, 0, p+"mlp.gate.e_score_correction_bias", 4)
+		}
+	}
+	c.layer(0, 0, "model.layers.{i}.mlp.gate_proj.weight", deep, width)
+	c.layer(0, 0, "model.layers.{i}.mlp.up_proj.weight", deep, width)
+	c.layer(0, 0, "model.layers.{i}.mlp.down_proj.weight", width, deep)
+	c.layer(Layers, 0, "model.layers.{i}.eh_proj.weight", width, 2*width)
+	for _, name := range []string{"enorm", "hnorm", "shared_head.norm"} {
+		c.layer(Layers, 0, "model.layers.{i}."+name+".weight", width)
+	}
+	c.layer(Layers, 0, "model.layers.{i}.embed_tokens.weight", Vocab, width)
+	c.layer(Layers, 0, "model.layers.{i}.shared_head.head.weight", Vocab, width)
+	c.glmBPE()
+}
+
+func (c *Checkpoint) llama4() {
+	c.class("Llama4ForConditionalGeneration")
+	c.set("head_dim", 32, "intermediate_size", expert, "intermediate_size_mlp", deep, "interleave_moe_layer_step", 2, "num_local_experts", 4, "num_experts_per_tok", 1,
+		"rope_theta", 500000.0, "rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64})
+	c.set("num_hidden_layers", 4) // libllama wants one layer of four without positions
+	c.outer(false)
+	for layer := range 4 {
+		p := "model.layers.{i}."
+		c.layer(layer, 0, p+"input_layernorm.weight", width)
+		c.layer(layer, 0, p+"post_attention_layernorm.weight", width)
+		c.layer(layer, 0, p+"self_attn.q_proj.weight", Heads*32, width)
+		c.layer(layer, 0, p+"self_attn.k_proj.weight", KV*32, width)
+		c.layer(layer, 0, p+"self_attn.v_proj.weight", KV*32, width)
+		c.layer(layer, 0, p+"self_attn.o_proj.weight", width, Heads*32)
+		p += "feed_forward."
+		wide := int64(deep)
+		if layer%2 == 1 {
+			c.layer(layer, 0, p+"router.weight", 4, width)
+			c.layer(layer, 0, p+"experts.gate_up_proj", 4, width, 2*expert)
+			c.layer(layer, 0, p+"experts.down_proj", 4, expert, width)
+			p, wide = p+"shared_expert.", expert
+		}
+		c.layer(layer, 0, p+"gate_proj.weight", wide, width)
+		c.layer(layer, 0, p+"up_proj.weight", wide, width)
+		c.layer(layer, 0, p+"down_proj.weight", width, wide)
+	}
+	c.nest("Llama4ForConditionalGeneration")
+	for i, t := range c.Tensors {
+		c.Tensors[i].Name = "language_model." + t.Name
+	}
+	c.llama3BPE()
+}

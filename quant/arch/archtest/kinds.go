@@ -46,6 +46,12 @@ var kinds = []kind{
 	{"tiny-starcoder2", (*Checkpoint).starcoder2},
 	{"tiny-command-r", (*Checkpoint).commandR},
 	{"tiny-cohere2", (*Checkpoint).cohere2},
+	{"tiny-deepseek3", (*Checkpoint).deepseekV3},
+	{"tiny-glm4moe", (*Checkpoint).glm4moe},
+	{"tiny-llama4", (*Checkpoint).llama4},
+	{"tiny-lfm2", (*Checkpoint).lfm2},
+	{"tiny-mamba", (*Checkpoint).mamba},
+	{"tiny-mamba2", (*Checkpoint).mamba2},
 	{"tiny-gpt2", (*Checkpoint).gpt2},
 	{"tiny-gptneox", (*Checkpoint).gptneox},
 	{"tiny-falcon", (*Checkpoint).falcon},
@@ -53,6 +59,11 @@ var kinds = []kind{
 	{"tiny-baichuan", (*Checkpoint).baichuan},
 	{"tiny-internlm2", (*Checkpoint).internlm2},
 	{"tiny-nemotron", (*Checkpoint).nemotron},
+}
+
+// deepKinds are checkpoints that libllama won't load: it tells them from others by how many layers they have.
+var deepKinds = []kind{
+	{"tiny-deepseek2", (*Checkpoint).deepseekV2},
 }
 
 // class names the model's class and gives the config the sizes of the table.
