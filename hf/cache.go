@@ -22,6 +22,8 @@ import (
 // Beside a blob that is not complete lie our own <etag>.nexus-quant.incomplete and its journal. Elder versions
 // of huggingface_hub go on at the end of a plain <etag>.incomplete, which would spoil a file with holes.
 
+const partialSuffix = ".nexus-quant.incomplete"
+
 func repoDir(cache, repo string) string {
 	return filepath.Join(cache, "models--"+strings.ReplaceAll(repo, "/", "--"))
 }
@@ -35,7 +37,7 @@ func (c *Client) blobPath(repo, etag string) string {
 }
 
 func (c *Client) partialPath(repo, etag string) string {
-	return c.blobPath(repo, etag) + ".nexus-quant.incomplete"
+	return c.blobPath(repo, etag) + partialSuffix
 }
 
 func (c *Client) lockPath(repo, etag string) string {

@@ -54,6 +54,7 @@ type model struct {
 	refs   map[string]string // branch or tag to commit
 	files  map[string]*file
 	gated  bool
+	before *model // its last commit before this one
 }
 
 type file struct {
@@ -78,7 +79,8 @@ func New(t testing.TB, models map[string]fs.FS) *Server {
 	return s
 }
 
-// Set gives a model new files under a new commit, which its branch main is from now on.
+// Set gives a model new files under a new commit, which its branch main is from now on. Earlier commits stay, by their
+// hashes.
 func (s *Server) Set(id string, files fs.FS) {
 	s.t.Helper()
 	m := &model{files: map[string]*file{}}
@@ -102,6 +104,7 @@ func (s *Server) Set(id string, files fs.FS) {
 	m.refs = map[string]string{"main": m.commit}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	m.before = s.models[id]
 	s.models[id] = m
 }
 
@@ -314,14 +317,20 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request, id, revision, name
 		}
 		return nil, nil
 	}
-	if revision != m.commit && m.refs[revision] == "" {
+	gated := m.gated
+	for m != nil && revision != m.commit && m.refs[revision] == "" {
+		if m = m.before; m != nil && m.refs[revision] != "" {
+			m = nil // branches move on, only commits stay
+		}
+	}
+	if m == nil {
 		refuse(w, http.StatusNotFound, "RevisionNotFound", "Invalid rev id: "+revision)
 		return nil, nil
 	}
 	if name == "" {
 		return m, nil
 	}
-	if m.gated && !authorized {
+	if gated && !authorized {
 		status := http.StatusUnauthorized
 		if r.Header.Get("Authorization") != "" {
 			status = http.StatusForbidden
@@ -410,9 +419,11 @@ func (s *Server) signed(r *http.Request) (f *file, valid bool) {
 		return nil, false
 	}
 	for _, m := range s.models {
-		for _, f := range m.files {
-			if f.sha256 != "" && "/repos/"+f.sha256 == r.URL.Path {
-				return f, true
+		for ; m != nil; m = m.before {
+			for _, f := range m.files {
+				if f.sha256 != "" && "/repos/"+f.sha256 == r.URL.Path {
+					return f, true
+				}
 			}
 		}
 	}

@@ -171,14 +171,13 @@ type attendant struct {
 	owner   registry.Owner
 	watch   Observer
 
-	mu      sync.Mutex
-	job     registry.Job
-	stage   Stage
-	rate    Rate
-	told    time.Time
-	base    int64 // bytes of the stages that are over
-	stages  map[Stage]int64
-	current Progress
+	mu     sync.Mutex
+	job    registry.Job
+	stage  Stage
+	rate   Rate
+	told   time.Time
+	base   int64 // bytes of the stages that are over
+	stages map[Stage]int64
 }
 
 // beat shows that the job's owner lives until stop is called, and cancels the work when somebody asks for that.
@@ -415,12 +414,19 @@ func passing(err error) bool {
 	return errors.As(err, &network) || errors.As(err, &hub)
 }
 
-// discard frees what an unfinished job left on the disk.
+// discard frees what an unfinished job left on the disk, in the output folder and in the Hub's cache.
 func (s *Service) discard(job registry.Job) int64 {
 	var freed int64
 	for _, o := range job.Outputs {
 		if o.State != registry.OutputCompleted && o.Path != "" {
 			n, _ := remove(partials(o.Path)...)
+			freed += n
+		}
+	}
+	var r Request
+	if job.SourceType == string(HuggingFace) && json.Unmarshal(job.Request, &r) == nil {
+		if ref, err := s.resolve(&r); err == nil && ref.Kind == hf.Hub {
+			n, _ := s.hub.Discard(ref.Repo)
 			freed += n
 		}
 	}
