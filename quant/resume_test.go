@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,6 +180,45 @@ func TestOneFailingOutputDoesNotStopTheOthers(t *testing.T) {
 	}
 	if left := names(dir); len(left) != 1 || left[0] != "model-BF16.gguf" {
 		t.Errorf("left %v", left)
+	}
+}
+
+// brokenDisk fails from some byte on, as a disk with a bad sector does.
+type brokenDisk struct {
+	io.ReaderAt
+	from int64
+}
+
+func (d *brokenDisk) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > d.from {
+		return 0, &fs.PathError{Op: "read", Path: "model.safetensors", Err: syscall.EIO}
+	}
+	return d.ReaderAt.ReadAt(p, off)
+}
+
+func TestReadErrorKeepsTheWork(t *testing.T) {
+	t.Parallel()
+	path := smallModel(t, gguf.F32, 4, false)
+	want, err := Run(t.Context(), mustPlan(t, openModel(t, path), PlanOptions{Recipes: recipes(t, "Q8_0", "Q4_0")}), RunOptions{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	m := openModel(t, path)
+	bad := m.tensors[len(m.tensors)/2]
+	bad.source.data = &brokenDisk{bad.source.data, bad.source.stored() / 2}
+	_, err = Run(t.Context(), mustPlan(t, m, PlanOptions{Recipes: recipes(t, "Q8_0", "Q4_0")}), RunOptions{Dir: dir, Threads: 1})
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), bad.name) {
+		t.Fatalf("got %v, want the tensor named", err)
+	}
+	got, err := Run(t.Context(), mustPlan(t, openModel(t, path), PlanOptions{Recipes: recipes(t, "Q8_0", "Q4_0")}), RunOptions{Dir: dir, Resume: ResumeOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if got[i].SHA256 != want[i].SHA256 || got[i].Resumed == 0 {
+			t.Errorf("%s: resumed %d tensors, same bytes: %v", got[i].Type, got[i].Resumed, got[i].SHA256 == want[i].SHA256)
+		}
 	}
 }
 
