@@ -14,12 +14,13 @@ const Env = "NEXUS_QUANT_KERNELS"
 
 // Impl is an implementation of the kernels. All give the same bytes; they differ in speed.
 type Impl struct {
-	name   string
-	codecs [len(reference)]codec
-	finite func([]float32) int // of how many leading values it is sure that they are finite
+	name    string
+	codecs  [len(reference)]codec
+	finite  func([]float32) int // of how many leading values it is sure that they are finite
+	compare func(x, y []float32) Difference
 }
 
-var generic = &Impl{"generic", reference, func([]float32) int { return 0 }}
+var generic = &Impl{"generic", reference, func([]float32) int { return 0 }, compare}
 
 // impls are those that this CPU can run, the fastest last.
 var impls = append([]*Impl{generic}, accelerated()...)
@@ -49,7 +50,7 @@ func choose(name string) (*Impl, error) {
 
 // faster is the reference with other functions for the types in rows, where a row has one.
 func faster(name string, rows []codec) *Impl {
-	im := &Impl{name, reference, generic.finite}
+	im := &Impl{name, reference, generic.finite, generic.compare}
 	for _, row := range rows {
 		c := im.find(row.typ)
 		if row.quantize != nil {

@@ -266,6 +266,10 @@ func TestValidateFindsTheBlock(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	for _, im := range Impls() {
+		x := make([]float32, 100)
+		if n := testing.AllocsPerRun(3, func() { im.Compare(x, x); im.Finite(x) }); n != 0 {
+			t.Errorf("%s: %v allocations in Compare or Finite", im.Name(), n)
+		}
 		for _, c := range reference {
 			in := kerneltest.New(kerneltest.Values[0], kerneltest.Weights[1], 4, 512)
 			size, _ := c.typ.RowSize(int64(len(in.Src)))

@@ -46,6 +46,10 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD), dequantize: dequantizeQ6KSIMD},
 	})
 	im.finite = finiteSIMD
+	im.compare = compareSIMD
+	if wide {
+		im.compare = compareWideSIMD
+	}
 	return im
 }
 
@@ -63,7 +67,7 @@ func (o *onLine[T]) start() *T {
 // The functions below stand in simd_amd64.s, which _gen writes. "Lanes" are vectors of 8 floats, each lane of which
 // belongs to a group of values of its own: lanes[i][s][g] is value i of group g of set s.
 
-//go:generate sh -c "cd _gen && go run . -out ../simd_amd64.s"
+//go:generate sh -c "cd _gen && go run . > ../simd_amd64.s.new && mv ../simd_amd64.s.new ../simd_amd64.s"
 
 // transpose32 lays 8 groups of 32 values side by side in 32 vectors of dst, every other one.
 //
@@ -224,6 +228,16 @@ func narrowF16(dst *byte, src *float32, n int) int
 //
 //go:noescape
 func finiteBlocks(src *float32, n int) int
+
+// compareBlocks is differenceLanes.add to lanes that are zero, of n values, a multiple of 16.
+//
+//go:noescape
+func compareBlocks(lanes *differenceLanes, x, y *float32, n int)
+
+// compareBlocksWide does it with AVX-512.
+//
+//go:noescape
+func compareBlocksWide(lanes *differenceLanes, x, y *float32, n int)
 
 // q4_0Expand and its kin unpack n blocks of 32 values.
 //

@@ -3,7 +3,7 @@
 // A vector lane holds a group of values of its own, never a part of a sum: so every sum keeps the order that the pure Go
 // reference has, and with it every bit. No instruction fuses a product with a sum.
 //
-//	go run . -out ../simd_amd64.s
+//	go run . >../simd_amd64.s.new && mv ../simd_amd64.s.new ../simd_amd64.s
 package main
 
 import (
@@ -44,12 +44,14 @@ func main() {
 	affineBlocks("q5_1Blocks", true, 31)
 	conversions()
 	expanders()
+	compare("compareBlocks", YMM, 4)
 	affineWide("affine32Wide", 32, false)
 	affineWide("affine16Wide", 16, false)
 	affineWide("affine16absWide", 16, true)
 	symmetricWide("symmetric32Wide", 32)
 	symmetricWide("symmetric16Wide", 16)
 	refineWide()
+	compare("compareBlocksWide", ZMM, 8)
 	Generate()
 }
 
