@@ -126,12 +126,6 @@ func (a *API) Close() {
 	a.close.Do(func() { close(a.closing) })
 }
 
-// Has tells whether a request is for the interface, and not for a page beside it.
-func (a *API) Has(r *http.Request) bool {
-	_, pattern := a.mux.Handler(r)
-	return pattern != ""
-}
-
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
@@ -142,12 +136,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		a.metrics.add(r, rec.status, time.Since(start))
 	}()
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	if a.Has(r) {
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if _, pattern := a.mux.Handler(r); pattern != "" {
 		a.mux.ServeHTTP(rec, r)
 		return
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -238,11 +237,3 @@ func location(s string) []any {
 	}
 	return loc
 }
-
-// notFound answers for paths and names that don't exist.
-func notFound(what string) error {
-	return &Error{Status: http.StatusNotFound, Detail: what + ": not found"}
-}
-
-// gone tells whether nobody waits for the answer any more.
-func gone(ctx context.Context) bool { return ctx.Err() != nil }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/nexus-quant/nexus-quant/quant/jobs"
 )
 
 // durations are the upper bounds of the histogram of answer times, in seconds.
@@ -123,20 +121,27 @@ func (a *API) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *API) jobGauges(b *bytes.Buffer) {
+	st, err := a.service.Stats()
+	if err != nil { // a scrape tells what it can
+		a.options.Log("metrics: %v", err)
+		return
+	}
 	head(b, "nexus_quant_jobs", "gauge", "Jobs by state.")
 	for _, state := range states {
-		list, err := a.service.Jobs(jobs.JobFilter{Status: []string{state}, Limit: 1})
-		if err != nil {
-			a.options.Log("metrics: %v", err)
-			return
-		}
-		fmt.Fprintf(b, "nexus_quant_jobs{status=%q} %d\n", state, list.Total)
+		fmt.Fprintf(b, "nexus_quant_jobs{status=%q} %d\n", state, st.Jobs[state])
 	}
+	gauge(b, "nexus_quant_models", "Models in the registry.", float64(st.Models))
+	gauge(b, "nexus_quant_model_files", "Files in the registry.", float64(st.Variants))
+	gauge(b, "nexus_quant_model_bytes", "Bytes of the files in the registry.", float64(st.Bytes))
 }
 
 // health answers monitors: 200 while the service can do its work, 503 otherwise.
 func (a *API) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", jsonType)
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(a.service.Health())
+	h := a.service.Health()
+	if h.Status != "ok" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(h)
 }

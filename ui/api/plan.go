@@ -15,6 +15,11 @@ type typeList struct {
 	Types []jobs.TypeInfo `json:"types"`
 }
 
+type estimateInput struct {
+	Tensors bool `query:"tensors" doc:"List the tensors too, with their types"`
+	Body    estimateBody
+}
+
 type inspectInput struct {
 	Source   string `query:"source" required:"true" minLength:"1" maxLength:"4096" doc:"Hub id, folder or GGUF file"`
 	Revision string `query:"revision" maxLength:"255" doc:"Branch, tag or commit of a Hub model"`
@@ -24,8 +29,10 @@ func (a *API) registerPlan() {
 	s := a.service
 	op := operation(http.MethodPost, quantizePath+"/estimate", "estimate", tagPlan, "Say what a job would make and take", 400, 422, 424)
 	op.Description = "Sizes are exact: they come from the headers of the model, not from its name."
-	huma.Register(a.huma, op, func(ctx context.Context, in *struct{ Body estimateBody }) (*body[*jobs.Estimate], error) {
-		e, err := s.EstimateSpec(ctx, in.Body.spec())
+	huma.Register(a.huma, op, func(ctx context.Context, in *estimateInput) (*body[*jobs.Estimate], error) {
+		spec := in.Body.spec()
+		spec.Tensors = in.Tensors
+		e, err := s.EstimateSpec(ctx, spec)
 		if err != nil {
 			return nil, failAs(err, http.StatusNotFound, http.StatusBadRequest)
 		}

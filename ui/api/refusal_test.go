@@ -211,6 +211,7 @@ func (f failing) EstimateSpec(context.Context, jobs.Spec) (*jobs.Estimate, error
 	return nil, f.err
 }
 func (f failing) Stats() (jobs.Stats, error) { panic("a bug with a secret") }
+func (f failing) Health() jobs.Health        { return jobs.Health{Status: "degraded", Error: f.err.Error()} }
 
 func TestADiskThatIsTooSmall(t *testing.T) {
 	t.Parallel()
@@ -230,7 +231,15 @@ func TestAPanicIsNotShown(t *testing.T) {
 	if r := s.want(http.StatusInternalServerError, nil, "GET", registryPath+"/stats", ""); strings.Contains(r.body, "secret") {
 		t.Errorf("shows %s", r.body)
 	}
-	s.want(http.StatusOK, nil, "GET", "/healthz", "") // and the server lives
+	s.want(http.StatusOK, nil, "GET", jobsPath, "") // and the server lives
+}
+
+func TestMonitorsSeeWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(s Service) Service { return failing{s, errors.New("the disk is gone")} })
+	if r := s.want(http.StatusServiceUnavailable, nil, "GET", "/healthz", ""); !strings.Contains(r.body, "the disk is gone") {
+		t.Errorf("says %s", r.body)
+	}
 }
 
 func TestProblemDetailsForThoseWhoAsk(t *testing.T) {
