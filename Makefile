@@ -43,6 +43,17 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) run $(STATICCHECK) -tags interop ./quant/interop/...
 	$(GO) mod tidy -diff
 
+generate: ## write the assembly kernels anew, and fail if they differ from what is committed
+	$(GO) generate ./kernels
+	@git diff --exit-code --stat -- kernels/simd_amd64.s || { echo "error: kernels/_gen writes another kernels/simd_amd64.s: commit it" >&2; exit 1; }
+
+fma: ## make sure that no kernel holds a fused multiply-add, on arm64 and GOAMD64=v3
+	sh kernels/check_fma.sh
+
+arm64: ## the golden vectors and the tests of formats on an emulated arm64 (Debian)
+	command -v qemu-aarch64-static >/dev/null || apt-get install -qy --no-install-recommends qemu-user-static
+	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./kernels/... ./gguf
+
 interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-64)
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
 	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 20m -tags interop -v ./quant/interop/... | grep -vE '^=== (RUN|PAUSE|CONT)|^ +--- PASS|^ggml_validate_row_data'
@@ -73,7 +84,7 @@ cross: ## build for every platform that is released
 		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null . ; \
 	done
 
-ci: lint test purego race cross static interop fuzz ## everything that CI runs
+ci: lint test purego generate fma arm64 race cross static interop fuzz ## everything that CI runs
 
 clean: ## remove what was built
 	rm -rf bin

@@ -99,6 +99,18 @@ func TestCompareWantsAsManyValues(t *testing.T) {
 	}
 }
 
+// TestCompareBits pins the sums of one input, so that CPUs can be held against each other.
+func TestCompareBits(t *testing.T) {
+	x, y := compared(kerneltest.Values[0], 1003)
+	for _, im := range Impls() {
+		d := im.Compare(x, y)
+		got := fmt.Sprintf("%x %x %x %x", math.Float64bits(d.DD), math.Float64bits(d.XD), math.Float64bits(d.XX), math.Float64bits(d.Max))
+		if want := "3fc7c4be508d4336 3faf9baf3720c3a3 3fec65cacbf04800 3fc7e1dc00000000"; got != want {
+			t.Errorf("%s: %s, want %s", im.Name(), got, want)
+		}
+	}
+}
+
 // BenchmarkCompare has its values in the first-level cache, in the second, and beyond.
 func BenchmarkCompare(b *testing.B) {
 	for _, im := range Impls() {
