@@ -15,8 +15,12 @@ HF_HOME                   Hugging Face's folder (default: $XDG_CACHE_HOME/huggin
                           else ~/.cache/huggingface)
 HF_HUB_CACHE              where models are kept (default: $HF_HOME/hub)
 HF_HUB_OFFLINE            1: never touch the network
+NEXUS_QUANT_HOME          folder of the job registry and the settings (default: XDG's state and
+                          config folders)
+MODELS_DIR                local models that requests to the server may name
+QUANTIZATION_OUTPUT_DIR   where the server writes (default: its working directory)
 NO_COLOR                  not empty: no colours (also CLICOLOR, CLICOLOR_FORCE, TERM=dumb)
-NEXUS_QUANT_KERNELS       generic: plain Go kernels, for comparison; the bytes are the same`,
+NEXUS_QUANT_KERNELS       generic, avx2 or avx512: which kernels to use; the bytes are the same`,
 		},
 		{
 			Use:   "exit-codes",

@@ -76,7 +76,7 @@ same bytes as llama.cpp.
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.chooseColor(a.color) }
-	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newJobs(a), newCancel(a), newModels(a), newServe(a), newConfig(a), newVersion(a))
+	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newArchs(a), newJobs(a), newCancel(a), newModels(a), newServe(a), newConfig(a), newVersion(a))
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
 	return root

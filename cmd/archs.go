@@ -1,0 +1,32 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+func newArchs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "archs",
+		Short: "List the model families that can be converted",
+		Long: `List the model families that can be converted from Hugging Face's layout, with the classes that
+config.json names. A GGUF file of any architecture can be quantized.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			list := jobs.Architectures()
+			if a.json {
+				return a.printJSON(list)
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			for _, f := range list {
+				fmt.Fprintf(w, "%s\t%s\n", f.Name, strings.Join(f.Classes, ", "))
+			}
+			return w.Flush()
+		},
+	}
+}
