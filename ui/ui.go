@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nexus-quant/nexus-quant/ui/api"
+	"github.com/nexus-quant/nexus-quant/ui/web"
 )
 
 // Options say where and for whom to listen.
@@ -73,7 +74,7 @@ func Listen(service api.Service, o Options) (*Server, error) {
 		}
 	}
 	s.http = &http.Server{
-		Handler:           newGuard(s.api, s.token, allowedHosts(s.loopback(), host, o.AllowHosts)),
+		Handler:           newGuard(withPage(s.api, web.Handler(o.Version)), s.token, allowedHosts(s.loopback(), host, o.AllowHosts)),
 		ReadHeaderTimeout: headerTime,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,
@@ -82,6 +83,16 @@ func Listen(service api.Service, o Options) (*Server, error) {
 	}
 	s.http.RegisterOnShutdown(s.api.Close)
 	return s, nil
+}
+
+// withPage puts the page beside the interface, which answers all that is not the page's.
+func withPage(rest, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", rest)
+	for _, route := range web.Routes {
+		mux.Handle(route, page)
+	}
+	return mux
 }
 
 // loopback tells whether only this machine reaches the server. What the listener says counts, not the name.

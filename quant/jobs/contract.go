@@ -98,6 +98,8 @@ type Spec struct {
 	Config      Config   `json:"config,omitzero"`
 	Priority    int      `json:"priority,omitempty"`
 	OutputDir   string   `json:"output_dir,omitempty"`
+
+	Tensors bool `json:"-"` // an estimate lists the tensors too
 }
 
 // Config holds a job's options. A nil pointer is the default.

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/quant"
 )
 
 // Estimate says what a request will write and take, from headers alone. The sizes are exact.
@@ -29,6 +33,8 @@ type Estimate struct {
 	Count     int                           `json:"outputs_count"`
 	Breakdown map[string]map[string]float64 `json:"breakdown"` // GB by format and type
 
+	Tensors []TensorEstimate `json:"tensors,omitempty"` // in the order in which they are worked on, if they were asked for
+
 	disks []diskNeed
 }
 
@@ -52,6 +58,17 @@ type FallbackEstimate struct {
 	ExtraBytes int64  `json:"extra_bytes"`
 }
 
+// TensorEstimate is one tensor of all files to be.
+type TensorEstimate struct {
+	Name     string   `json:"name"`
+	Shape    []int64  `json:"shape"` // columns first
+	Role     string   `json:"role"`
+	Layer    *int     `json:"layer,omitempty"` // of what belongs to one
+	Format   string   `json:"format"`          // in the source
+	Types    []string `json:"types"`           // in each output
+	Fallback bool     `json:"fallback,omitempty"`
+}
+
 // diskNeed is what a job writes to one disk.
 type diskNeed struct {
 	dir        string
@@ -61,6 +78,10 @@ type diskNeed struct {
 
 // Estimate plans a request and says what it will take, without downloading weights.
 func (s *Service) Estimate(ctx context.Context, r *Request) (*Estimate, error) {
+	return s.estimateOf(ctx, r, false)
+}
+
+func (s *Service) estimateOf(ctx context.Context, r *Request, tensors bool) (*Estimate, error) {
 	job, err := s.plan(ctx, r)
 	if err != nil {
 		return nil, err
@@ -69,6 +90,9 @@ func (s *Service) Estimate(ctx context.Context, r *Request) (*Estimate, error) {
 	e, err := s.estimate(ctx, job, true)
 	if err != nil {
 		return nil, err
+	}
+	if tensors {
+		e.Tensors = tensorEstimates(job.plan)
 	}
 	if err := job.check(e); err != nil {
 		e.Warnings = append(e.Warnings, "quantize would refuse: "+err.Error())
@@ -82,7 +106,40 @@ func (s *Service) EstimateSpec(ctx context.Context, spec Spec) (*Estimate, error
 	if err != nil {
 		return nil, err
 	}
-	return s.Estimate(ctx, r)
+	return s.estimateOf(ctx, r, spec.Tensors)
+}
+
+// tensorEstimates lists the tensors of a plan with their types.
+func tensorEstimates(p *quant.Plan) []TensorEstimate {
+	fallen := map[string]bool{}
+	for i := range p.Outputs {
+		for _, f := range p.Outputs[i].Fallbacks {
+			fallen[f.Tensor] = true
+		}
+	}
+	list := make([]TensorEstimate, 0, len(p.Tensors))
+	for k, t := range p.Tensors {
+		te := TensorEstimate{Name: t.Name, Shape: t.Shape, Role: t.Role.String(), Layer: layerOf(t.Name), Format: t.Format, Fallback: fallen[t.Name]}
+		for i := range p.Outputs {
+			te.Types = append(te.Types, p.Outputs[i].Types[k].String())
+		}
+		list = append(list, te)
+	}
+	return list
+}
+
+// layerOf reads the number out of a name like blk.3.attn_q.weight; nil where there is none.
+func layerOf(name string) *int {
+	rest, ok := strings.CutPrefix(name, "blk.")
+	if !ok {
+		return nil
+	}
+	number, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 {
+		return nil
+	}
+	return &n
 }
 
 // estimate says what a plan will take. Timing the kernels costs a moment, so only who wants the time asks for it.

@@ -72,11 +72,21 @@ type Health struct {
 	FreeBytes int64  `json:"free_disk_bytes"`
 	Token     bool   `json:"hf_token"` // whether there is one, never what it is
 	Error     string `json:"error,omitempty"`
+
+	Folders     []string `json:"folders"` // that requests may name files in
+	ModelsDir   string   `json:"models_dir"`
+	Threads     int      `json:"threads"` // of a job; 0: all cores
+	MaxMemory   int64    `json:"max_memory_bytes"`
+	Concurrency int      `json:"concurrency"` // jobs at once
 }
 
 // Health looks at the registry and the disk.
 func (s *Service) Health() Health {
-	h := Health{Status: "ok", Version: s.version, OutputDir: s.settings.OutputDir, Token: s.hub.HasToken()}
+	h := Health{
+		Status: "ok", Version: s.version, OutputDir: s.settings.OutputDir, Token: s.hub.HasToken(),
+		Folders: s.settings.folders(), ModelsDir: s.settings.ModelsDir, Threads: s.settings.Threads, MaxMemory: s.settings.MaxMemory,
+		Concurrency: s.settings.Concurrency,
+	}
 	free, _, err := freeBytes(s.settings.OutputDir)
 	h.FreeBytes = free
 	if err == nil {

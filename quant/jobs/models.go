@@ -26,6 +26,7 @@ type Model struct {
 	Bytes         int64     `json:"total_bytes"`
 	Created       time.Time `json:"created_at"`
 	Variants      []Variant `json:"variants"`
+	Rating        *Rating   `json:"rating,omitempty"` // not in lists
 }
 
 // Variant is one file that was made of a model.
@@ -221,7 +222,13 @@ func (s *Service) Model(id string) (Model, error) {
 			return Model{}, err
 		}
 	}
-	return group(files)[0], nil
+	m := group(files)[0]
+	ratings, err := store.Ratings(m.ID)
+	if err == nil && len(ratings) > 0 {
+		best := bestRating(ratings)
+		m.Rating = &best
+	}
+	return m, err
 }
 
 // Variants lists the files of a model.
@@ -366,7 +373,12 @@ func (s *Service) Rating(id string) (Rating, error) {
 	if len(ratings) == 0 {
 		return Rating{}, fmt.Errorf("model %q has no rating: %w", m.ID, fs.ErrNotExist)
 	}
-	best := slices.MaxFunc(ratings, func(a, b registry.Rating) int {
+	return bestRating(ratings), nil
+}
+
+// bestRating is that of the model itself if there is one, else the best one of its variants.
+func bestRating(ratings []registry.Rating) Rating {
+	return ratingOf(slices.MaxFunc(ratings, func(a, b registry.Rating) int {
 		if (a.Variant == "") != (b.Variant == "") {
 			if a.Variant == "" {
 				return 1
@@ -374,8 +386,7 @@ func (s *Service) Rating(id string) (Rating, error) {
 			return -1
 		}
 		return cmp.Compare(a.Rating, b.Rating)
-	})
-	return ratingOf(best), nil
+	}))
 }
 
 func ratingOf(r registry.Rating) Rating {
