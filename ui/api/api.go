@@ -36,6 +36,7 @@ type Service interface {
 	Models(f jobs.ModelFilter) (jobs.ModelList, error)
 	Model(id string) (jobs.Model, error)
 	Variants(id string) ([]jobs.Variant, error)
+	Variant(ref string) (jobs.Model, jobs.Variant, error)
 	DeleteModel(ctx context.Context, id string, files bool) error
 	Rate(id string, r jobs.Rating) (jobs.Rating, error)
 	Rating(id string) (jobs.Rating, error)

@@ -315,6 +315,12 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 	}
+	var one jobs.Variant
+	s.want(http.StatusOK, &one, "GET", registryPath+"/variant?ref="+hubModel+":Q8_0", "")
+	if one.Type != "Q8_0" || len(one.Tensors) == 0 || one.Tensors[0].Name == "" {
+		t.Errorf("variant %q with %d tensors", one.Type, len(one.Tensors))
+	}
+	s.want(http.StatusNotFound, nil, "GET", registryPath+"/variant?ref=nothing", "")
 	at := registryPath + "/models/" + hubModel
 	s.want(http.StatusNotFound, nil, "GET", at+"/rating", "")
 	var rating jobs.Rating

@@ -80,6 +80,7 @@ get /api/v1/registry/models 200
 get /api/v1/registry/models/{id} 200 404
 delete /api/v1/registry/models/{id} 204 404
 get /api/v1/registry/models/{id}/variants 200 404
+get /api/v1/registry/variant 200 404
 get /api/v1/registry/models/{id}/rating 200 404
 post /api/v1/registry/models/{id}/rating 200 404 422
 get /api/v1/registry/recommendations 200`[1:], "\n") {

@@ -51,6 +51,10 @@ type variantList struct {
 	Total    int            `json:"total"`
 }
 
+type variantInput struct {
+	Ref string `query:"ref" required:"true" minLength:"1" maxLength:"4096" doc:"Path, file name or ID:TYPE of a registered file"`
+}
+
 type ratingBody struct {
 	Rating  int      `json:"rating" minimum:"1" maximum:"5"`
 	Variant string   `json:"variant,omitempty" maxLength:"255" doc:"The file that is rated"`
@@ -102,6 +106,11 @@ func (a *API) registerRegistry() {
 		func(_ context.Context, in *ModelID) (*body[variantList], error) {
 			list, err := s.Variants(in.ID)
 			return answer(variantList{in.ID, list, len(list)}, err)
+		})
+	huma.Register(a.huma, operation(http.MethodGet, registryPath+"/variant", "get-variant", tagRegistry, "Show one file of a model, tensor by tensor", 404, 422),
+		func(_ context.Context, in *variantInput) (*body[jobs.Variant], error) {
+			_, v, err := s.Variant(in.Ref)
+			return answer(v, err)
 		})
 	huma.Register(a.huma, operation(http.MethodGet, modelPath+"/rating", "get-rating", tagRegistry, "Show what was thought of a model", 404),
 		func(_ context.Context, in *ModelID) (*body[jobs.Rating], error) { return answer(s.Rating(in.ID)) })
