@@ -7,13 +7,14 @@ import (
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/hf/safetensors"
 	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
 )
 
 // all is the table of model families. A new one is a file of its own and a line here.
 var all = []*family{
 	llama, mixtral, mistral3, smollm3,
-	qwen2, qwen2moe, qwen3, qwen3moe,
+	qwen2, qwen2moe, qwen3, qwen3moe, qwen3next, qwen35, qwen35moe,
 	gemma, gemma2, gemma3,
 	phi2, phi3,
 	granite, granitemoe,
@@ -98,14 +99,15 @@ type Options struct {
 
 // mapping is one run of Map.
 type mapping struct {
-	family *family
-	config *config
-	dims   dims
-	rope   rope
-	read   func(name string) ([]byte, error)
-	quant  quantization
-	name   string // of the checkpoint
-	model  *Model
+	family  *family
+	config  *config
+	dims    dims
+	rope    rope
+	read    func(name string) ([]byte, error)
+	quant   quantization
+	name    string // of the checkpoint
+	sources []*safetensors.Tensor
+	model   *Model
 }
 
 // Map turns a checkpoint into the tensors and the metadata that llama.cpp's converter would write, from
@@ -127,7 +129,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 		return nil, &UnsupportedError{class}
 	}
 	f := all[i]
-	m := &mapping{family: f, config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
+	m := &mapping{family: f, config: cfg, read: c.ReadFile, name: c.Name, sources: c.Tensors, model: &Model{Arch: f.name}}
 	for key, v := range f.defaults {
 		cfg.or(key, v)
 	}

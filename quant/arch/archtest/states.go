@@ -68,3 +68,120 @@ func (c *Checkpoint) mamba2() {
 	c.each(0, p+"D", heads)
 	c.each(0, p+"norm.weight", 2*width)
 }
+
+// Sizes of linear attention.
+const (
+	keyHeads   = 2
+	valueHeads = 4
+	linear     = 16 // of each head
+	linearQKV  = (2*keyHeads + valueHeads) * linear
+)
+
+// hybrid makes what Qwen's hybrid models share: linear attention in the first layer, attention in the second and in a
+// third that predicts the token after the next. layer names a layer's tensors.
+func (c *Checkpoint) hybrid(class string, layer func(i int, name string, shape ...int64)) {
+	c.class(class)
+	c.set("head_dim", 32, "partial_rotary_factor", 0.25, "full_attention_interval", 2, "linear_conv_kernel_dim", 4, "linear_key_head_dim", linear,
+		"linear_value_head_dim", linear, "linear_num_key_heads", keyHeads, "linear_num_value_heads", valueHeads)
+	c.outer(false)
+	for i := range Layers + 1 {
+		layer(i, "input_layernorm.weight", width)
+		layer(i, "post_attention_layernorm.weight", width)
+		if i > 0 {
+			layer(i, "self_attn.q_proj.weight", 2*Heads*32, width)
+			layer(i, "self_attn.k_proj.weight", KV*32, width)
+			layer(i, "self_attn.v_proj.weight", KV*32, width)
+			layer(i, "self_attn.o_proj.weight", width, Heads*32)
+			layer(i, "self_attn.q_norm.weight", 32)
+			layer(i, "self_attn.k_norm.weight", 32)
+		}
+	}
+	layer(0, "linear_attn.conv1d.weight", linearQKV, 1, 4)
+	layer(0, "linear_attn.A_log", valueHeads)
+	layer(0, "linear_attn.dt_bias", valueHeads)
+	layer(0, "linear_attn.norm.weight", linear)
+	layer(0, "linear_attn.out_proj.weight", width, valueHeads*linear)
+	c.add("mtp.fc.weight", width, 2*width)
+	for _, name := range []string{"pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"} {
+		c.add("mtp."+name+".weight", width)
+	}
+	c.qwenBPE()
+}
+
+// nextLayer names the tensors of a layer as Qwen's hybrid models do.
+func (c *Checkpoint) nextLayer(i int, name string, shape ...int64) {
+	if i == Layers {
+		c.add("mtp.layers.0."+name, shape...)
+		return
+	}
+	c.layer(i, 4, "model.layers.{i}."+name, shape...)
+}
+
+// nextExperts makes the experts of a layer but for the routed ones.
+func (c *Checkpoint) nextExperts(i int) {
+	c.nextLayer(i, "mlp.gate.weight", 4, width)
+	c.nextLayer(i, "mlp.shared_expert_gate.weight", 1, width)
+	c.nextLayer(i, "mlp.shared_expert.gate_proj.weight", expert, width)
+	c.nextLayer(i, "mlp.shared_expert.up_proj.weight", expert, width)
+	c.nextLayer(i, "mlp.shared_expert.down_proj.weight", width, expert)
+}
+
+func (c *Checkpoint) qwen3next() {
+	c.hybrid("Qwen3NextForCausalLM", c.nextLayer)
+	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "shared_expert_intermediate_size", expert)
+	c.nextLayer(0, "linear_attn.in_proj_qkvz.weight", linearQKV+valueHeads*linear, width)
+	c.nextLayer(0, "linear_attn.in_proj_ba.weight", 2*valueHeads, width)
+	for i := range Layers + 1 {
+		c.nextExperts(i)
+		for e := range 4 {
+			p := "mlp.experts." + string(rune('0'+e)) + "."
+			c.nextLayer(i, p+"gate_proj.weight", expert, width)
+			c.nextLayer(i, p+"up_proj.weight", expert, width)
+			c.nextLayer(i, p+"down_proj.weight", width, expert)
+		}
+	}
+}
+
+// linearApart makes what goes into linear attention, each a matrix of its own.
+func (c *Checkpoint) linearApart() {
+	c.nextLayer(0, "linear_attn.in_proj_qkv.weight", linearQKV, width)
+	c.nextLayer(0, "linear_attn.in_proj_z.weight", valueHeads*linear, width)
+	c.nextLayer(0, "linear_attn.in_proj_a.weight", valueHeads, width)
+	c.nextLayer(0, "linear_attn.in_proj_b.weight", valueHeads, width)
+}
+
+// nestNext moves config and names as the models do that see as well.
+func (c *Checkpoint) nestNext(class string) {
+	c.set("layer_types", []string{"linear_attention", "full_attention"}, "mtp_num_hidden_layers", 1, "rope_theta", nil, "partial_rotary_factor", nil,
+		"rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25, "mrope_interleaved": true, "mrope_section": []int{2, 1, 1}})
+	c.nest(class)
+	for i, t := range c.Tensors {
+		if len(t.Name) > 6 && t.Name[:6] == "model." {
+			c.Tensors[i].Name = "model.language_model." + t.Name[6:]
+		}
+	}
+	c.add("model.visual.blocks.0.attn.qkv.weight", 12, 4)
+}
+
+func (c *Checkpoint) qwen35() {
+	c.hybrid("Qwen3_5ForConditionalGeneration", c.nextLayer)
+	c.linearApart()
+	for i := range Layers + 1 {
+		c.nextLayer(i, "mlp.gate_proj.weight", deep, width)
+		c.nextLayer(i, "mlp.up_proj.weight", deep, width)
+		c.nextLayer(i, "mlp.down_proj.weight", width, deep)
+	}
+	c.nestNext("Qwen3_5ForConditionalGeneration")
+}
+
+func (c *Checkpoint) qwen35moe() {
+	c.hybrid("Qwen3_5MoeForConditionalGeneration", c.nextLayer)
+	c.set("num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "shared_expert_intermediate_size", expert, "intermediate_size", nil)
+	c.linearApart()
+	for i := range Layers + 1 {
+		c.nextExperts(i)
+		c.nextLayer(i, "mlp.experts.gate_up_proj", 4, 2*expert, width)
+		c.nextLayer(i, "mlp.experts.down_proj", 4, width, expert)
+	}
+	c.nestNext("Qwen3_5MoeForConditionalGeneration")
+}
