@@ -99,10 +99,14 @@ func (p *piece) read(dst []byte, first, rows int64) error {
 	})
 }
 
-// transposed tells whether neighbours in a column of the output are neighbours in the source, and those in a row not.
+// transposed tells whether neighbours in a column of the output are closer in the source than neighbours in a row.
 func (p *piece) transposed() bool {
 	r, c := p.view.Rows, p.view.Cols
-	return len(r) > 0 && len(c) > 0 && r[len(r)-1].Stride == 1 && c[len(c)-1].Stride > 1
+	if len(r) == 0 || len(c) == 0 {
+		return false
+	}
+	down, across := r[len(r)-1].Stride, c[len(c)-1].Stride
+	return down > 0 && down <= 8 && across > down && r[len(r)-1].N > 1
 }
 
 var columns = sync.Pool{New: func() any { return new([]byte) }}
@@ -111,21 +115,22 @@ var columns = sync.Pool{New: func() any { return new([]byte) }}
 func (p *piece) readColumns(dst []byte, first, rows int64) error {
 	pooled := columns.Get().(*[]byte)
 	defer columns.Put(pooled)
-	inner := p.view.Rows[len(p.view.Rows)-1].N
+	inner := p.view.Rows[len(p.view.Rows)-1]
 	for done := int64(0); done < rows; {
-		n := min(rows-done, inner-(first+done)%inner)
-		if int64(cap(*pooled)) < n*p.size {
-			*pooled = make([]byte, n*p.size)
+		n := min(rows-done, inner.N-(first+done)%inner.N)
+		length := ((n-1)*inner.Stride + 1) * p.size
+		if int64(cap(*pooled)) < length {
+			*pooled = make([]byte, length)
 		}
-		line := (*pooled)[:n*p.size]
+		line := (*pooled)[:length]
 		start := p.view.First + at(p.view.Rows, first+done)
 		for c := range p.cols {
 			if err := readFull(p.data, line, (start+at(p.view.Cols, c))*p.size); err != nil {
 				return err
 			}
 			for r := range n {
-				o := ((done+r)*p.cols + c) * p.size
-				copy(dst[o:o+p.size], line[r*p.size:(r+1)*p.size])
+				o, i := ((done+r)*p.cols+c)*p.size, r*inner.Stride*p.size
+				copy(dst[o:o+p.size], line[i:i+p.size])
 			}
 		}
 		done += n

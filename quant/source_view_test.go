@@ -66,6 +66,9 @@ func TestTransposedViewsGatherColumns(t *testing.T) {
 	wantRows(t, arch.Tensor{Shape: []int64{3, 2, 2}, Parts: []arch.Part{{Source: counted(0, 2, 3, 2), View: arch.View{
 		Rows: []arch.Dim{{N: 2, Stride: 6}, {N: 2, Stride: 1}}, Cols: []arch.Dim{{N: 3, Stride: 2}}}}}},
 		0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11)
+	wantRows(t, arch.Tensor{Shape: []int64{2, 2}, Parts: []arch.Part{{Source: counted(0, 2, 4), View: arch.View{First: 1, // every other column from the second on
+		Rows: []arch.Dim{{N: 2, Stride: 2}}, Cols: []arch.Dim{{N: 2, Stride: 4}}}}}},
+		1, 5, 3, 7)
 }
 
 func TestScalesStayWithTheirValuesUnderAView(t *testing.T) {

@@ -16,11 +16,11 @@ var all = []*family{
 	llama, mixtral, mistral3, smollm3,
 	qwen2, qwen2moe, qwen3, qwen3moe, qwen3next, qwen35, qwen35moe,
 	gemma, gemma2, gemma3,
-	phi2, phi3,
+	phi2, phi3, phimoe, gptoss,
 	granite, granitemoe,
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
-	deepseek2, glm4moe, llama4, lfm2, mamba, mamba2,
+	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2,
 	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
 }
 

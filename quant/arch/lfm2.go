@@ -65,6 +65,47 @@ var lfm2 = &family{
 	},
 }
 
+// lfm2moe has experts in all layers but the first (LFM2MoeModel in conversion/lfm2.py).
+var lfm2moe = &family{
+	name:    "lfm2moe",
+	classes: []string{"Lfm2MoeForCausalLM"},
+	rules: rulesOf(lfmTrunk(), []rule{
+		{"model.layers.{dense}.feed_forward.w1.weight", "blk.{dense}.ffn_gate.weight", matrix(ff, hidden), needed, nil},
+		{"model.layers.{dense}.feed_forward.w2.weight", "blk.{dense}.ffn_down.weight", matrix(hidden, ff), needed, nil},
+		{"model.layers.{dense}.feed_forward.w3.weight", "blk.{dense}.ffn_up.weight", matrix(ff, hidden), needed, nil},
+		router("{moe}", "feed_forward.gate"),
+		{"model.layers.{moe}.feed_forward.expert_bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},
+		{"model.layers.{moe}.feed_forward.experts.{e}.w1.weight", "blk.{moe}.ffn_gate_exps.weight", matrix(value("moe_intermediate_size"), hidden), needed, nil},
+		{"model.layers.{moe}.feed_forward.experts.{e}.w2.weight", "blk.{moe}.ffn_down_exps.weight", matrix(hidden, value("moe_intermediate_size")), needed, nil},
+		{"model.layers.{moe}.feed_forward.experts.{e}.w3.weight", "blk.{moe}.ffn_up_exps.weight", matrix(value("moe_intermediate_size"), hidden), needed, nil},
+	}),
+	layers: map[string]func(*mapping, int) bool{
+		"conv":  func(m *mapping, layer int) bool { return m.layerKind(layer) != "full_attention" },
+		"attn":  func(m *mapping, layer int) bool { return m.layerKind(layer) == "full_attention" },
+		"dense": func(m *mapping, layer int) bool { return int64(layer) < m.config.integer("num_dense_layers") },
+		"moe":   func(m *mapping, layer int) bool { return int64(layer) >= m.config.integer("num_dense_layers") },
+	},
+	defaults:  map[string]any{"rope_theta": 1e6, "num_dense_layers": 2.0},
+	adjust:    lfm2.adjust,
+	needsFF:   true,
+	tokenizer: bpeOnly,
+	params: func(m *mapping, set func(string, any)) error {
+		perLayer := make([]int32, m.dims.layers)
+		for i := range perLayer {
+			if m.layerKind(i) == "full_attention" {
+				perLayer[i] = int32(m.dims.kvHeads)
+			}
+		}
+		set("attention.head_count_kv", perLayer)
+		m.setCount("expert_feed_forward_length", "moe_intermediate_size")
+		set("leading_dense_block_count", uint32(m.config.integer("num_dense_layers")))
+		set("expert_gating_func", gatingFuncs["sigmoid"])
+		set("vocab_size", uint32(m.dims.vocab))
+		set("shortconv.l_cache", uint32(m.config.count("conv_L_cache")))
+		return nil
+	},
+}
+
 // lfmTrunk is what a model with short convolutions has besides its feed-forward networks.
 func lfmTrunk() []rule {
 	convolution := value("conv_L_cache")

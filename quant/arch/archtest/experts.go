@@ -203,3 +203,42 @@ func (c *Checkpoint) llama4() {
 	}
 	c.llama3BPE()
 }
+
+func (c *Checkpoint) gptoss() {
+	c.class("GptOssForCausalLM")
+	c.set("head_dim", 32, "intermediate_size", expert, "num_local_experts", 4, "num_experts_per_tok", 2, "sliding_window", 64, "rope_theta", 150000.0,
+		"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": false, "original_max_position_embeddings": 64})
+	c.outer(false)
+	c.norms()
+	c.attention(32)
+	c.attentionBiases(32)
+	c.each(0, "model.layers.{i}.self_attn.o_proj.bias", width)
+	c.each(0, "model.layers.{i}.self_attn.sinks", Heads)
+	p := "model.layers.{i}.mlp."
+	c.each(0, p+"router.weight", 4, width)
+	c.each(0, p+"router.bias", 4)
+	c.each(0, p+"experts.gate_up_proj", 4, width, 2*expert)
+	c.each(0, p+"experts.gate_up_proj_bias", 4, 2*expert)
+	c.each(0, p+"experts.down_proj", 4, expert, width)
+	c.each(0, p+"experts.down_proj_bias", 4, width)
+	c.qwenBPE()
+}
+
+func (c *Checkpoint) phimoe() {
+	c.class("PhiMoEForCausalLM")
+	c.set("num_local_experts", 4, "num_experts_per_tok", 2, "intermediate_size", expert, "original_max_position_embeddings", 256, "sliding_window", 64)
+	c.outer(false)
+	c.add("model.norm.bias", width)
+	c.add("lm_head.bias", Vocab)
+	c.norms()
+	c.each(0, "model.layers.{i}.input_layernorm.bias", width)
+	c.each(0, "model.layers.{i}.post_attention_layernorm.bias", width)
+	c.attention(width / Heads)
+	c.attentionBiases(width / Heads)
+	c.each(0, "model.layers.{i}.self_attn.o_proj.bias", width)
+	c.each(0, "model.layers.{i}.block_sparse_moe.gate.weight", 4, width)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w1.weight", expert, width)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w2.weight", width, expert)
+	c.each(4, "model.layers.{i}.block_sparse_moe.experts.{e}.w3.weight", expert, width)
+	c.sentencePiece()
+}

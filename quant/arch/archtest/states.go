@@ -6,13 +6,19 @@ func (c *Checkpoint) lfm2() {
 	c.class("Lfm2ForCausalLM")
 	c.set("rms_norm_eps", nil, "norm_eps", 1e-5, "intermediate_size", nil, "block_ff_dim", 144, "block_auto_adjust_ff_dim", true, "block_ffn_dim_multiplier", 1.0,
 		"block_multiple_of", 32, "conv_L_cache", 3, "full_attn_idxs", []int{1}, "rope_theta", 1e6)
+	c.lfmTrunk()
+	c.each(0, "model.layers.{i}.feed_forward.w1.weight", deep, width) // 144 * 2/3
+	c.each(0, "model.layers.{i}.feed_forward.w2.weight", width, deep)
+	c.each(0, "model.layers.{i}.feed_forward.w3.weight", deep, width)
+	c.llama3BPE()
+}
+
+// lfmTrunk makes a convolution in the first layer and attention in the second.
+func (c *Checkpoint) lfmTrunk() {
 	c.add("model.embed_tokens.weight", Vocab, width)
 	c.add("model.embedding_norm.weight", width)
 	c.each(0, "model.layers.{i}.operator_norm.weight", width)
 	c.each(0, "model.layers.{i}.ffn_norm.weight", width)
-	c.each(0, "model.layers.{i}.feed_forward.w1.weight", deep, width) // 144 * 2/3
-	c.each(0, "model.layers.{i}.feed_forward.w2.weight", width, deep)
-	c.each(0, "model.layers.{i}.feed_forward.w3.weight", deep, width)
 	c.layer(0, 0, "model.layers.{i}.conv.conv.weight", width, 1, 3)
 	c.layer(0, 0, "model.layers.{i}.conv.in_proj.weight", 3*width, width)
 	c.layer(0, 0, "model.layers.{i}.conv.out_proj.weight", width, width)
@@ -23,6 +29,22 @@ func (c *Checkpoint) lfm2() {
 	c.layer(1, 0, p+"out_proj.weight", width, width)
 	c.layer(1, 0, p+"q_layernorm.weight", width/Heads)
 	c.layer(1, 0, p+"k_layernorm.weight", width/Heads)
+}
+
+func (c *Checkpoint) lfm2moe() {
+	c.class("Lfm2MoeForCausalLM")
+	c.set("rms_norm_eps", nil, "norm_eps", 1e-5, "conv_L_cache", 3, "layer_types", []string{"conv", "full_attention"}, "rope_theta", 1e6,
+		"num_dense_layers", 1, "num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "norm_topk_prob", true, "use_expert_bias", true)
+	c.lfmTrunk()
+	c.layer(0, 0, "model.layers.{i}.feed_forward.w1.weight", deep, width)
+	c.layer(0, 0, "model.layers.{i}.feed_forward.w2.weight", width, deep)
+	c.layer(0, 0, "model.layers.{i}.feed_forward.w3.weight", deep, width)
+	p := "model.layers.{i}.feed_forward."
+	c.layer(1, 0, p+"gate.weight", 4, width)
+	c.layer(1, 0, p+"expert_bias", 4)
+	c.layer(1, 4, p+"experts.{e}.w1.weight", expert, width)
+	c.layer(1, 4, p+"experts.{e}.w2.weight", width, expert)
+	c.layer(1, 4, p+"experts.{e}.w3.weight", expert, width)
 	c.llama3BPE()
 }
 
