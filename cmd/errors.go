@@ -59,6 +59,7 @@ var exitCodes = map[jobs.Class]int{
 	jobs.Cancelled:   exitCancelled,
 	jobs.Conflict:    exitFailed,
 	jobs.Forbidden:   exitFailed,
+	jobs.Unavailable: exitFailed,
 }
 
 // exitCode is the one place that turns errors into exit codes.

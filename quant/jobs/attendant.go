@@ -40,7 +40,7 @@ type attendant struct {
 
 // beat shows that the job's owner lives until stop is called, and cancels the work when somebody asks for that.
 func (a *attendant) beat(cancel context.CancelCauseFunc) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
+	id, done, ended := a.job.ID, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(beatEvery)
@@ -50,7 +50,7 @@ func (a *attendant) beat(cancel context.CancelCauseFunc) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				wanted, err := a.store.Heartbeat(a.job.ID, a.owner)
+				wanted, err := a.store.Heartbeat(id, a.owner)
 				switch {
 				case wanted:
 					cancel(errCancelled)

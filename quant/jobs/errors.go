@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"strings"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
@@ -27,6 +28,7 @@ const (
 	Cancelled                // the caller stopped it
 	Conflict                 // something is not in a state for it: still running, already ended
 	Forbidden                // outside the folders that may be touched
+	Unavailable              // the Hub can't be reached
 )
 
 // ClassOf sorts an error. It is the one place that does.
@@ -34,11 +36,11 @@ func ClassOf(err error) Class {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrInterrupted):
 		return Cancelled
-	case isA[*quant.PresetError](err), isA[*arch.UnsupportedError](err):
+	case isA[*quant.PresetError](err), isA[*arch.UnsupportedError](err), isA[*arch.QuantizedError](err), errors.Is(err, hf.ErrNoWeights):
 		return Unsupported
-	case isA[*UsageError](err), isA[FieldErrors](err):
+	case isA[*UsageError](err), isA[FieldErrors](err), errors.Is(err, registry.ErrAmbiguous):
 		return BadRequest
-	case isA[*ConflictError](err):
+	case isA[*ConflictError](err), isA[*quant.ExistsError](err), isA[*quant.BusyError](err):
 		return Conflict
 	case isA[*ForbiddenError](err):
 		return Forbidden
@@ -46,6 +48,8 @@ func ClassOf(err error) Class {
 		return NoAccess
 	case errors.Is(err, hf.ErrNotFound), errors.Is(err, hf.ErrRevision), errors.Is(err, registry.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return NotFound
+	case errors.Is(err, hf.ErrOffline), isA[net.Error](err):
+		return Unavailable
 	case isA[*DiskError](err), isA[*quant.DiskError](err), isA[*quant.MemoryError](err):
 		return NoResources
 	}

@@ -89,13 +89,18 @@ func (s *Service) changes(ctx context.Context, store *registry.Store, after uint
 			yield(Event{}, err)
 			return
 		}
-		for _, job := range changes.Jobs {
-			if !yield(snapshot(job, job.Version), nil) {
+		// deletions have no version of their own: a reader who is cut off among them is told of all of them again
+		for i, id := range changes.Deleted {
+			seq := after
+			if i == len(changes.Deleted)-1 && len(changes.Jobs) == 0 {
+				seq = changes.Version
+			}
+			if !yield(Event{Seq: seq, JobID: id, Type: "state", Data: json.RawMessage(`{"status":"deleted"}`)}, nil) {
 				return
 			}
 		}
-		for _, id := range changes.Deleted {
-			if !yield(Event{Seq: changes.Version, JobID: id, Type: "state", Data: json.RawMessage(`{"status":"deleted"}`)}, nil) {
+		for _, job := range changes.Jobs {
+			if !yield(snapshot(job, job.Version), nil) {
 				return
 			}
 		}

@@ -90,6 +90,10 @@ func (w *worker) start(ctx context.Context) error {
 			defer cancel(nil)
 			defer context.AfterFunc(ctx, func() { cancel(ErrInterrupted) })()
 			_, _ = w.service.attend(work, job, Silent{}) // the job's record and log say how it ended
+			if ctx.Err() != nil {
+				// the server was stopped, not the job: the next one goes on with it
+				_, _ = w.store.Resume(job.ID)
+			}
 			w.service.poke()
 		})
 	}

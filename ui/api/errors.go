@@ -124,6 +124,7 @@ var statuses = map[jobs.Class]int{
 	jobs.NoResources: http.StatusInsufficientStorage,
 	jobs.Cancelled:   http.StatusServiceUnavailable, // the server stops, or nobody waits for the answer
 	jobs.Forbidden:   http.StatusForbidden,
+	jobs.Unavailable: http.StatusBadGateway,
 }
 
 func statusOf(err error) int {
