@@ -64,6 +64,8 @@ func FuzzConfig(f *testing.F) {
 		"vocab_size":8,"max_position_embeddings":8,"rms_norm_eps":1e-5,"rope_scaling":{"rope_type":"llama3","factor":8}}`))
 	f.Add([]byte(`{"rope_parameters":{"full_attention":{"rope_type":"yarn","factor":2}},"quantization_config":{"quant_method":"fp8","weight_block_size":[1,2]}}`))
 	f.Add([]byte(`{"quantization_config":{"quant_method":"compressed-tensors","format":"float-quantized","config_groups":{"g":{"weights":{"type":"float","num_bits":8,"strategy":"block"}}}}}`))
+	f.Add([]byte(`{"architectures":["X"],"num_hidden_layers":2,"hidden_size":64,"num_attention_heads":4,"vocab_size":8,"max_position_embeddings":8,"text_config":{"hidden_size":32},
+		"layer_types":["linear_attention","conv"],"num_experts":4,"n_groups":0,"linear_num_key_heads":0,"rope_scaling":{"type":"longrope","long_factor":[1,2],"short_factor":[1]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, fam := range all {
 			c, err := configOf(string(data))
@@ -73,18 +75,37 @@ func FuzzConfig(f *testing.F) {
 			if _, err := c.class(); err != nil && err.Error() == "" {
 				t.Error("an error without words")
 			}
+			for key, v := range fam.defaults {
+				c.or(key, v)
+			}
+			if fam.prepare != nil {
+				fam.prepare(c)
+			}
 			m := &mapping{family: fam, config: c, read: noFiles, model: &Model{}}
 			m.readDims()
 			m.rope = readRope(c)
+			if fam.adjust != nil && *c.err == nil {
+				fam.adjust(m)
+			}
 			if *c.err == nil {
 				if _, err := readQuantization(c); err == nil && *c.err != nil {
 					t.Errorf("an error was lost: %v", *c.err)
 				}
 			}
-			if *c.err == nil && m.dims.headDim < 1<<16 {
+			if *c.err == nil && m.dims.headDim < 1<<16 && m.dims.layers < 1<<8 {
 				m.ropeFactors()
-				if err := m.params(); err != nil {
-					t.Error(err)
+				wants, err := m.expected(1 << 10)
+				if err == nil && *c.err != nil {
+					t.Errorf("an error was lost: %v", *c.err)
+				}
+				for _, w := range wants {
+					w.rule.reads(m.dims)
+				}
+				if fam.made != nil && *c.err == nil {
+					fam.made(m)
+				}
+				if err := m.params(); err != nil && err.Error() == "" {
+					t.Error("an error without words")
 				}
 			}
 		}

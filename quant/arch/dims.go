@@ -13,6 +13,9 @@ type dims struct {
 	config  *config
 }
 
+// maxLayers bounds what is made for each layer before the tensors are counted. Models have a few hundred at most.
+const maxLayers = 1 << 16
+
 // Keys that say the same thing in the configs of different families (TextModel.set_gguf_parameters).
 var (
 	layersKeys  = []string{"num_hidden_layers", "n_layers", "n_layer", "num_layers"}

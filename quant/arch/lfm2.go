@@ -21,7 +21,7 @@ var lfm2 = &family{
 		}
 		c.or("rope_theta", 1e6)
 		if attend := c.numbers("full_attn_idxs"); !c.has("layer_types") && attend != nil {
-			kinds := make([]any, c.integer("num_hidden_layers")&0xffff)
+			kinds := make([]any, min(c.integer("num_hidden_layers"), maxLayers))
 			for i := range kinds {
 				kinds[i] = "conv"
 			}

@@ -45,7 +45,7 @@ var (
 				return reading{shape: []int64{stateHeads(d), 1}, op: NegExp}
 			}},
 			{"backbone.layers.{i}.mixer.D", "blk.{i}.ssm_d", vector(stateHeads), needed, reshaped(stateHeads, one)},
-			{"backbone.layers.{i}.mixer.norm.weight", "blk.{i}.ssm_norm.weight", vector(inner), needed, reshaped(stateGroups, func(d dims) int64 { return inner(d) / stateGroups(d) })},
+			{"backbone.layers.{i}.mixer.norm.weight", "blk.{i}.ssm_norm.weight", vector(inner), needed, reshaped(stateGroups, func(d dims) int64 { return inner(d) / max(1, stateGroups(d)) })},
 			{"backbone.layers.{i}.mixer.out_proj.weight", "blk.{i}.ssm_out.weight", matrix(hidden, inner), needed, nil},
 		}),
 		rename: mambaName,

@@ -120,7 +120,7 @@ func reordered() []rule {
 		{p + "A_log", to + "ssm_a", vector(valueHeads), needed, valuesByRank(none, one, NegExp)},
 		{p + "dt_bias", to + "ssm_dt.bias", vector(valueHeads), needed, valuesByRank(none, one, Keep)},
 		{p + "out_proj.weight", to + "ssm_out.weight", matrix(hidden, linearValues), needed, func(d dims, shape []int64) reading {
-			k, n := linearHeads(d), linearPart(d)
+			k, n := max(1, linearHeads(d)), linearPart(d)
 			return reading{shape: shape, views: []View{{Rows: []Dim{{shape[0], shape[1]}}, Cols: []Dim{{valueHeads(d) / k, n}, {k, valueHeads(d) / k * n}, {n, 1}}}}}
 		}},
 	}
@@ -132,7 +132,7 @@ func none(dims) int64 { return 0 }
 func valuesByRank(first, n size, op Op) change {
 	return func(d dims, shape []int64) reading {
 		w, skip, rows := rowLength(shape), first(d), n(d)
-		k := linearHeads(d)
+		k := max(1, linearHeads(d))
 		r := reading{shape: shape, op: op}
 		if skip > 0 {
 			r.views = append(r.views, View{Rows: []Dim{{skip, w}}, Cols: []Dim{{w, 1}}})
@@ -194,7 +194,7 @@ func hybridDefaults(c *config) {
 	if c.has("full_attention_interval") {
 		every = int(c.count("full_attention_interval"))
 	}
-	kinds := make([]any, c.integer("num_hidden_layers")&0xffff)
+	kinds := make([]any, min(c.integer("num_hidden_layers"), maxLayers))
 	for i := range kinds {
 		kinds[i] = "linear_attention"
 		if every > 0 && (i+1)%every == 0 {

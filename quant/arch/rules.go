@@ -329,10 +329,7 @@ func (m *mapping) mustBe(w *want, used map[*rule]bool) bool {
 
 // output makes the tensor that a want's sources become.
 func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor, error) {
-	shape := make([]int64, len(w.rule.shape))
-	for i, s := range w.rule.shape {
-		shape[i] = s(m.dims)
-	}
+	shape, r := w.rule.reads(m.dims)
 	if *m.config.err != nil {
 		return Tensor{}, *m.config.err
 	}
@@ -342,12 +339,6 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 		}
 		if t.DType != w.parts[0].DType {
 			return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s, but %q has %s", t.Name, t.File, t.DType, w.parts[0].Name, w.parts[0].DType)
-		}
-	}
-	r := reading{shape: shape}
-	if w.rule.change != nil {
-		if r = w.rule.change(m.dims, shape); *m.config.err != nil {
-			return Tensor{}, *m.config.err
 		}
 	}
 	if len(r.views) == 0 {
@@ -375,6 +366,18 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 		out.Type = gguf.F32
 	}
 	return out, nil
+}
+
+// reads is the shape that the config gives a source of the rule, and how the output reads it.
+func (r *rule) reads(d dims) ([]int64, reading) {
+	shape := make([]int64, len(r.shape))
+	for i, s := range r.shape {
+		shape[i] = s(d)
+	}
+	if r.change == nil {
+		return shape, reading{shape: shape}
+	}
+	return shape, r.change(d, shape)
 }
 
 // scaleFor is the scale of a source; nil for none.

@@ -50,7 +50,7 @@ func rowLength(shape []int64) int64 {
 // wants (2i, 2i+1). Within a head of d rows, output row 2i+j is source row j*d/2+i.
 func permute(heads func(dims) int64) change {
 	return func(d dims, shape []int64) reading {
-		n, w := heads(d), rowLength(shape)
+		n, w := max(1, heads(d)), rowLength(shape)
 		half := shape[0] / n / 2
 		return reading{shape: shape, views: []View{{Rows: []Dim{{n, 2 * half * w}, {half, w}, {2, half * w}}, Cols: []Dim{{w, 1}}}}}
 	}
@@ -76,7 +76,7 @@ func rows(spans func(d dims) []span) change {
 // every group, and so on.
 func grouped(groups func(d dims) int64, spans func(d dims) []span) change {
 	return func(d dims, shape []int64) reading {
-		w, g := rowLength(shape), groups(d)
+		w, g := rowLength(shape), max(1, groups(d))
 		every := shape[0] / g
 		r := reading{shape: append([]int64{0}, shape[1:]...)}
 		for _, s := range spans(d) {

@@ -1,0 +1,126 @@
+package arch_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nexus-quant/nexus-quant/quant/arch"
+	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
+)
+
+func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule   string
+		kind   archtest.Kind
+		change func(*archtest.Checkpoint)
+		want   string
+	}{
+		{"one expert missing", "tiny-mixtral", drop("model.layers.1.block_sparse_moe.experts.3.w2.weight"), `tensor "model.layers.1.block_sparse_moe.experts.3.w2.weight": missing`},
+		{"more experts than tensors", "tiny-mixtral", set("num_local_experts", 1<<30), "config.json: 1073741824 tensors"},
+		{"fewer experts than tensors", "tiny-qwen3moe", set("num_experts", 3), `tensor "model.layers.0.mlp.experts.3.`},
+		{"no experts", "tiny-qwen3moe", unset("num_experts"), "config.json: num_local_experts is missing"},
+		{"experts apart and in one", "tiny-qwen3moe", add("model.layers.0.mlp.experts.down_proj", "BF16", 4, 64, 32), `both become "blk.0.ffn_down_exps.weight"`},
+		{"half of a fused pair of names", "tiny-qwen3moe-fused", rename("model.layers.1.mlp.experts.down_proj", "model.layers.1.mlp.experts.0.down_proj.weight"), "missing from the checkpoint"},
+		{"fused matrix of another width", "tiny-granitemoe", set("intermediate_size", 64), "config.json makes it [4 128 64]"},
+		{"experts of two formats", "tiny-mixtral", func(c *archtest.Checkpoint) {
+			c.Drop("model.layers.0.block_sparse_moe.experts.1.w1.weight")
+			add("model.layers.0.block_sparse_moe.experts.1.w1.weight", "F32", 96, 64)(c)
+		}, "dtype F32, but"},
+		{"dense layer among experts", "tiny-deepseek3", set("first_k_dense_replace", 0), `no rule of the deepseek2 architecture knows it`},
+		{"gating of an unknown kind", "tiny-deepseek3", set("scoring_func", "relu"), "config.json: scoring_func: relu, want softmax"},
+		{"latent without its rank", "tiny-deepseek3", set("kv_lora_rank", 63), "config.json makes it [63]"},
+		{"layer kinds too few", "tiny-qwen3next", set("layer_types", []string{"linear_attention"}), "layer_types has 1 entries"},
+		{"layer kinds no strings", "tiny-qwen3next", set("layer_types", []int{1, 2}), "layer_types: want a list of strings"},
+		{"value heads that do not divide", "tiny-qwen3next", set("linear_num_value_heads", 5), "is no multiple of linear_num_key_heads"},
+		{"long factors too few", "tiny-phi-long", func(c *archtest.Checkpoint) {
+			c.Config["rope_scaling"].(map[string]any)["long_factor"] = []float64{1}
+		}, "long_factor has 1 values and short_factor 6, want 6"},
+		{"long factors no numbers", "tiny-phi-long", func(c *archtest.Checkpoint) {
+			c.Config["rope_scaling"].(map[string]any)["long_factor"] = []any{"a", 1, 2, 3, 4, 5}
+		}, "want a number"},
+		{"long factors of an unknown kind", "tiny-phi-long", func(c *archtest.Checkpoint) {
+			c.Config["rope_scaling"].(map[string]any)["type"] = "linear"
+		}, "want su, longrope or yarn"},
+		{"text_config no object", "tiny-gemma3-vision", set("text_config", 7), "config.json: text_config: want an object"},
+		{"GLM without its tokens", "tiny-glm4", func(c *archtest.Checkpoint) {
+			c.Files["tokenizer.json"] = []byte(strings.ReplaceAll(string(c.Files["tokenizer.json"]), "|user|", "|yours|"))
+		}, `no added token "<|user|>", which is this architecture's eot token`},
+		{"Gemma without tokenizer.model", "tiny-gemma", func(c *archtest.Checkpoint) { delete(c.Files, "tokenizer.model") }, "no tokenizer.model, which this architecture needs"},
+		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
+			set("vocab_size", 5000)(c)
+			for _, name := range []string{"model.tok_embeddings.weight", "output.weight"} {
+				c.Drop(name)
+				add(name, "BF16", 5000, 64)(c)
+			}
+		}, "pieces, but vocab_size is 5000"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			_, err := mapChanged(t, tc.kind, arch.Options{}, tc.change)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v\nwant %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		kind archtest.Kind
+		want string
+	}{
+		{"tiny-gemma", "lm_head.weight (the embedding once more)"},
+		{"tiny-gemma3-vision", "multi_modal_projector.mm_input_projection_weight (sees or hears, which is not for the text model)"},
+		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
+		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
+	} {
+		m, err := mapChanged(t, tc.kind, arch.Options{}, func(*archtest.Checkpoint) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(m.Dropped, tc.want) {
+			t.Errorf("%s: dropped %q, want %q", tc.kind, m.Dropped, tc.want)
+		}
+	}
+}
+
+// A model that also sees says so, since its output does not.
+func TestModelsThatSeeWarn(t *testing.T) {
+	t.Parallel()
+	m, err := mapChanged(t, "tiny-mistral3", arch.Options{}, func(*archtest.Checkpoint) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "2 tensors that see or hear are left out: the output takes text alone"; !slices.Contains(m.Warnings, want) {
+		t.Errorf("warnings %q, want %q", m.Warnings, want)
+	}
+}
+
+// Each expert of an FP8 checkpoint keeps its own scales.
+func TestStackedExpertsKeepTheirScales(t *testing.T) {
+	t.Parallel()
+	m, err := mapChanged(t, "tiny-qwen3moe", arch.Options{}, func(c *archtest.Checkpoint) {
+		quantized("fp8", "weight_block_size", []int{128, 128})(c)
+		for i, x := range c.Tensors {
+			if strings.Contains(x.Name, ".experts.") {
+				c.Tensors[i].DType, c.Tensors[i].Data = "F8_E4M3", make([]byte, x.Shape[0]*x.Shape[1])
+				add(x.Name+"_scale_inv", "F32", 1, 1)(c)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := find(t, m, "blk.1.ffn_up_exps.weight")
+	if len(x.Parts) != 4 {
+		t.Fatalf("%d parts, want 4", len(x.Parts))
+	}
+	for i, p := range x.Parts {
+		if p.Scale == nil || p.Scale.Tensor.Name != p.Source.Name+"_scale_inv" {
+			t.Errorf("part %d: scale %+v", i, p.Scale)
+		}
+	}
+}
