@@ -71,10 +71,10 @@ func New(t testing.TB, models map[string]fs.FS) *Server {
 	for id, files := range models {
 		s.Set(id, files)
 	}
-	hub := httptest.NewServer(s.handler(false, s.serveHub))
-	t.Cleanup(hub.Close)
 	s.content = httptest.NewServer(s.handler(true, s.serveContent))
+	hub := httptest.NewServer(s.handler(false, s.serveHub)) // it reads s.content
 	t.Cleanup(s.content.Close)
+	t.Cleanup(hub.Close)
 	s.URL = hub.URL
 	return s
 }
