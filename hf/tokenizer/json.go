@@ -24,7 +24,7 @@ type tokenizerJSON struct {
 		ByteFallback bool            `json:"byte_fallback"`
 	} `json:"model"`
 
-	vocab  map[string]int64 // Model.Vocab of a BPE model
+	vocab  map[string]int64 // Model.Vocab of a BPE or WordPiece model
 	merges []string         // Model.Merges, as "left right"
 }
 
@@ -38,7 +38,7 @@ func parseTokenizerJSON(data []byte) (*tokenizerJSON, error) {
 			return nil, fmt.Errorf("added token %q: id %d, want 0 to %d", a.Content, a.ID, maxTokens-1)
 		}
 	}
-	if t.Model.Type != "BPE" && t.Model.Type != "" {
+	if t.Model.Type != "BPE" && t.Model.Type != "" && t.Model.Type != "WordPiece" {
 		return t, nil // refused where it is needed: beside a tokenizer.model it isn't
 	}
 	if len(t.Model.Vocab) == 0 {

@@ -29,7 +29,7 @@ const maxTokens = 4 << 20
 
 // Vocab is a model's vocabulary in llama.cpp's terms.
 type Vocab struct {
-	Model  string    // kind of tokenizer: "llama" (SentencePiece) or "gpt2" (byte-level BPE)
+	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE) or "bert" (WordPiece)
 	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"
 	Tokens []string  // by id; bytes of any kind
 	Scores []float32 // by id; nil for BPE
@@ -106,6 +106,7 @@ const (
 	Any               Kind = iota // tokenizer.model, else tokenizer.json
 	BPEOnly                       // tokenizer.json
 	SentencePieceOnly             // tokenizer.model
+	WordPieceOnly                 // tokenizer.json with BERT's kind of model
 )
 
 // reader gives the model's files by name; fs.ErrNotExist where there is none.
@@ -165,7 +166,7 @@ func (l *loader) vocab() (*Vocab, error) {
 	if l.files.sentencePiece == nil && l.opts.Kind == SentencePieceOnly {
 		return nil, fmt.Errorf("no tokenizer.model, which this architecture needs: %w", fs.ErrNotExist)
 	}
-	if l.files.sentencePiece != nil && l.opts.Kind != BPEOnly {
+	if l.files.sentencePiece != nil && l.opts.Kind != BPEOnly && l.opts.Kind != WordPieceOnly {
 		if l.opts.Pre != "" {
 			return nil, fmt.Errorf("pre-tokenizer %q: the model has a SentencePiece tokenizer, which has no pre-tokenizer to choose", l.opts.Pre)
 		}
@@ -176,6 +177,9 @@ func (l *loader) vocab() (*Vocab, error) {
 			return nil, errors.New("tekken.json without tokenizer.json: use a version of the model that has tokenizer.json")
 		}
 		return nil, fmt.Errorf("neither tokenizer.model nor tokenizer.json: %w", fs.ErrNotExist)
+	}
+	if l.opts.Kind == WordPieceOnly {
+		return l.wordPiece()
 	}
 	if l.opts.Llama && l.files.tokenizer.sentencePieceStyle() {
 		if l.opts.Pre != "" {

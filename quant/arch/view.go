@@ -18,15 +18,6 @@ type Dim struct{ N, Stride int64 }
 // Whole tells whether the view is the tensor as it is.
 func (v View) Whole() bool { return v.Rows == nil && v.Cols == nil && v.First == 0 }
 
-// count is the number of values that a view has.
-func (v View) count() int64 {
-	n := int64(1)
-	for _, d := range append(append([]Dim{}, v.Rows...), v.Cols...) {
-		n *= d.N
-	}
-	return n
-}
-
 // reading is how an output reads its sources. shape is that of one source, rows first, as the checkpoint has it.
 type reading struct {
 	shape []int64 // of the output, rows first; of what one source gives, where several are stacked
@@ -114,17 +105,6 @@ func transposed(_ dims, shape []int64) reading {
 
 // plusOne adds one to every value.
 func plusOne(_ dims, shape []int64) reading { return reading{shape: shape, op: AddOne} }
-
-// squeezed leaves dimensions of length one out.
-func squeezed(_ dims, shape []int64) reading {
-	var out []int64
-	for _, s := range shape {
-		if s != 1 {
-			out = append(out, s)
-		}
-	}
-	return reading{shape: out}
-}
 
 // reshaped gives the values another shape.
 func reshaped(sizes ...size) change {

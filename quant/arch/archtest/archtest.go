@@ -27,16 +27,16 @@ const (
 	FP8     Kind = "tiny-fp8"     // Qwen3 in FP8 with a scale for each block of 128 x 128
 )
 
-// Unloadable lists the checkpoints that are too small for libllama to load.
-func Unloadable() []Kind {
+// Silent lists the checkpoints that libllama generates nothing from.
+func Silent() []Kind {
 	var list []Kind
-	for _, k := range deepKinds {
+	for _, k := range silentKinds {
 		list = append(list, k.name)
 	}
 	return list
 }
 
-// Kinds lists the checkpoints that libllama loads.
+// Kinds lists the checkpoints that libllama loads and generates from.
 func Kinds() []Kind {
 	list := []Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8}
 	for _, k := range kinds {
@@ -122,7 +122,7 @@ func New(k Kind) *Checkpoint {
 		c.qwenBPE()
 		c.namedTemplates()
 	default:
-		list := slices.Concat(kinds, deepKinds)
+		list := slices.Concat(kinds, silentKinds)
 		i := slices.IndexFunc(list, func(x kind) bool { return x.name == k })
 		if i < 0 {
 			panic(fmt.Sprintf("archtest: no kind %q", k))

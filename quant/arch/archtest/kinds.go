@@ -67,8 +67,10 @@ var kinds = []kind{
 	{"tiny-nemotron", (*Checkpoint).nemotron},
 }
 
-// deepKinds are checkpoints that libllama won't load: it tells them from others by how many layers they have.
-var deepKinds = []kind{
+// silentKinds are checkpoints that libllama generates nothing from: they make embeddings, or it won't load them, since it
+// tells a model from others by how many layers it has.
+var silentKinds = []kind{
+	{"tiny-bert", (*Checkpoint).bert},
 	{"tiny-deepseek2", (*Checkpoint).deepseekV2},
 }
 
