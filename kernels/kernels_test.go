@@ -70,7 +70,7 @@ func TestImplsAgree(t *testing.T) {
 			t.Run(im.Name()+"/"+c.typ.String(), func(t *testing.T) {
 				t.Parallel()
 				b := int(c.typ.BlockLen())
-				shapes := [][2]int{{1, b}, {3, b}, {9, b}, {1, 9 * b}, {2, 17 * b}}
+				shapes := [][2]int{{1, b}, {3, b}, {9, b}, {1, 9 * b}, {2, 17 * b}, {37, b}}
 				for i, v := range kinds {
 					for j, w := range weights {
 						shape := shapes[(i+j)%len(shapes)]

@@ -34,10 +34,10 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.F32, quantize: quantizeF32SIMD, dequantize: dequantizeF32SIMD},
 		{typ: gguf.F16, quantize: quantizeF16SIMD, dequantize: dequantizeF16SIMD},
 		{typ: gguf.BF16, quantize: quantizeBF16SIMD, dequantize: dequantizeBF16SIMD},
-		{typ: gguf.Q4_0, quantize: quantizeQ4_0SIMD, quantizeWeighted: weighted(kindQ4_0.quantize), dequantize: dequantizeQ4_0SIMD},
-		{typ: gguf.Q4_1, quantize: quantizeQ4_1SIMD, quantizeWeighted: weighted(kindQ4_1.quantize), dequantize: dequantizeQ4_1SIMD},
-		{typ: gguf.Q5_0, quantize: quantizeQ5_0SIMD, quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
-		{typ: gguf.Q5_1, quantize: quantizeQ5_1SIMD, quantizeWeighted: weighted(kindQ5_1.quantize), dequantize: dequantizeQ5_1SIMD},
+		{typ: gguf.Q4_0, quantize: plain(quantizeQ4_0SIMD), quantizeWeighted: weighted(kindQ4_0.quantize), dequantize: dequantizeQ4_0SIMD},
+		{typ: gguf.Q4_1, quantize: plain(quantizeQ4_1SIMD), quantizeWeighted: weighted(kindQ4_1.quantize), dequantize: dequantizeQ4_1SIMD},
+		{typ: gguf.Q5_0, quantize: plain(quantizeQ5_0SIMD), quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
+		{typ: gguf.Q5_1, quantize: plain(quantizeQ5_1SIMD), quantizeWeighted: weighted(kindQ5_1.quantize), dequantize: dequantizeQ5_1SIMD},
 		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD, dequantize: dequantizeQ8_0SIMD},
 		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: weighted(quantizeQ2KWeightedSIMD), dequantize: dequantizeQ2KSIMD},
 		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD), dequantize: dequantizeQ3KSIMD},
@@ -189,8 +189,8 @@ func requantize16(levels *byte, x, d, m *float32, groups int, lo, hi int32)
 //go:noescape
 func levels32(levels *byte, x, scale, low *float32, groups int, lo, hi int32)
 
-// q4_0Blocks and its kin make blocks of 32 values and return how many: they stop before a block with NaN or Inf, or one
-// so small that the inverse of its scale is no number.
+// q4_0Blocks and its kin make blocks of 32 values, 8 at a time, and return how many: they stop before 8 among which there
+// are NaN, Inf, or values so small that the inverse of their scale is no number.
 //
 //go:noescape
 func q4_0Blocks(dst *byte, src *float32, blocks int) int
@@ -204,6 +204,22 @@ func q5_0Blocks(dst *byte, src *float32, blocks int) int
 //go:noescape
 func q5_1Blocks(dst *byte, src *float32, blocks int) int
 
+// Those with AVX-512 take 16 at a time.
+//
+//go:noescape
+func q4_0BlocksWide(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q4_1BlocksWide(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_0BlocksWide(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func q5_1BlocksWide(dst *byte, src *float32, blocks int) int
+
+// q8_0Blocks does the same, one block at a time.
+//
 //go:noescape
 func q8_0Blocks(dst *byte, src *float32, blocks int) int
 

@@ -9531,90 +9531,281 @@ GLOBL belowHalf<>(SB), RODATA|NOPTR, $32
 
 // func q4_0Blocks(dst *byte, src *float32, blocks int) int
 // Requires: AVX, AVX2, F16C
-TEXT ·q4_0Blocks(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	MOVQ    blocks+16(FP), DX
-	VMOVUPS oneF<>+0(SB), Y0
-	VMOVUPS q4_0BlocksShift<>+0(SB), Y1
-	VMOVDQU q4_0BlocksTop<>+0(SB), Y2
+TEXT ·q4_0Blocks(SB), NOSPLIT, $96-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x08
+	JL   stop
 
-loop:
-	VMOVUPS      (CX), Y3
-	VMOVUPS      32(CX), Y4
-	VMOVUPS      64(CX), Y5
-	VMOVUPS      96(CX), Y6
-	VANDPS       absMask<>+0(SB), Y3, Y7
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VEXTRACTI128 $0x01, Y7, X9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VMOVD        X7, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VBROADCASTSS X7, Y7
-	VANDPS       absMask<>+0(SB), Y3, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, BX
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x08, SI
-	ORL          SI, BX
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x10, SI
-	ORL          SI, BX
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x18, SI
-	ORL          SI, BX
-	BSFL         BX, BX
-	VBROADCASTSS (CX)(BX*4), Y7
-	VDIVPS       q4_0BlocksDivisor<>+0(SB), Y7, Y7
-	VCVTPS2PH    $0x00, X7, X8
-	VPEXTRW      $0x00, X8, (AX)
-	VDIVPS       Y7, Y0, Y7
-	VMULPS       Y7, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+batch:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMINPS     Y1, Y0, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    64(CX), Y1
+	VMOVUPS    96(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMINPS     Y5, Y3, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    128(CX), Y1
+	VMOVUPS    160(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    192(CX), Y4
+	VMOVUPS    224(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VUNPCKHPS  Y5, Y3, Y4
+	VUNPCKLPS  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPS  Y1, Y0, Y4
+	VUNPCKLPS  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    256(CX), Y1
+	VMOVUPS    288(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    320(CX), Y4
+	VMOVUPS    352(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    384(CX), Y4
+	VMOVUPS    416(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    448(CX), Y6
+	VMOVUPS    480(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VUNPCKHPD  Y5, Y3, Y4
+	VUNPCKLPD  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPD  Y1, Y0, Y4
+	VUNPCKLPD  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    512(CX), Y1
+	VMOVUPS    544(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    576(CX), Y4
+	VMOVUPS    608(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    640(CX), Y4
+	VMOVUPS    672(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    704(CX), Y6
+	VMOVUPS    736(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VMOVUPS    768(CX), Y4
+	VMOVUPS    800(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    832(CX), Y6
+	VMOVUPS    864(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    896(CX), Y6
+	VMOVUPS    928(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMOVUPS    960(CX), Y8
+	VMOVUPS    992(CX), Y10
+	VCMPPS     $0x03, Y10, Y8, Y11
+	VORPS      Y11, Y2, Y2
+	VMINPS     Y10, Y8, Y11
+	VMAXPS     Y10, Y8, Y8
+	VMINPS     Y11, Y9, Y9
+	VMAXPS     Y8, Y6, Y6
+	VUNPCKHPS  Y9, Y7, Y8
+	VUNPCKLPS  Y9, Y7, Y7
+	VMINPS     Y8, Y7, Y7
+	VUNPCKHPS  Y6, Y4, Y8
+	VUNPCKLPS  Y6, Y4, Y4
+	VMAXPS     Y8, Y4, Y4
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPD  Y4, Y1, Y6
+	VUNPCKLPD  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y5, Y3, Y4
+	VPERM2F128 $0x20, Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y1, Y0, Y4
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VMOVUPS    Y3, Y1
+	VXORPS     signMask<>+0(SB), Y1, Y1
+	VMAXPS     Y1, Y0, Y2
+	VCMPPS     $0x04, zeroF<>+0(SB), Y2, Y4
+	VCMPPS     $0x11, leastF<>+0(SB), Y2, Y5
+	VANDPS     Y4, Y5, Y5
+	VCMPPS     $0x05, infBits<>+0(SB), Y2, Y2
+	VORPS      Y2, Y5, Y5
+	VMOVMSKPS  Y5, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VCMPPS     $0x1e, Y1, Y0, Y2
+	VBLENDVPS  Y2, Y0, Y3, Y3
+	VANDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, 32(SP)
+	VCMPPS     $0x00, Y1, Y0, Y0
+	VANDPS     Y4, Y0, Y0
+	VMOVMSKPS  Y0, BX
+	TESTL      BX, BX
+	JZ         found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 32(SP)(SI*4), Y0
+	VANDPS       absMask<>+0(SB), Y0, Y0
+	VMOVUPS      (DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R8
+	VMOVUPS      32(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R9
+	SHLL         $0x08, R9
+	ORL          R9, R8
+	VMOVUPS      64(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	VMOVUPS      96(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y0
+	VMOVMSKPS    Y0, R9
+	SHLL         $0x18, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 32(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS   32(SP), Y0
+	VMOVUPS   q4_0BlocksDivisor<>+0(SB), Y1
+	VDIVPS    Y1, Y0, Y0
+	VCVTPS2PH $0x00, Y0, (SP)
+	VMOVUPS   oneF<>+0(SB), Y1
+	VDIVPS    Y0, Y1, Y1
+	VANDPS    Y4, Y1, Y1
+	VMOVUPS   Y1, 64(SP)
+
+	// Levels.
+	XORQ BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 64(SP)(BX*4), Y0
+	VMOVUPS      (CX), Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       q4_0BlocksShift<>+0(SB), Y1, Y1
+	VCVTTPS2DQ   Y1, Y1
+	VPMINSD      q4_0BlocksTop<>+0(SB), Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       q4_0BlocksShift<>+0(SB), Y2, Y2
+	VCVTTPS2DQ   Y2, Y2
+	VPMINSD      q4_0BlocksTop<>+0(SB), Y2, Y2
+	VMOVUPS      64(CX), Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       q4_0BlocksShift<>+0(SB), Y3, Y3
 	VCVTTPS2DQ   Y3, Y3
-	VPMINSD      Y2, Y3, Y3
-	VMULPS       Y7, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VPMINSD      q4_0BlocksTop<>+0(SB), Y3, Y3
+	VMOVUPS      96(CX), Y4
+	VMULPS       Y0, Y4, Y4
+	VADDPS       q4_0BlocksShift<>+0(SB), Y4, Y4
 	VCVTTPS2DQ   Y4, Y4
-	VPMINSD      Y2, Y4, Y4
-	VMULPS       Y7, Y5, Y5
-	VADDPS       Y1, Y5, Y5
-	VCVTTPS2DQ   Y5, Y5
-	VPMINSD      Y2, Y5, Y5
-	VMULPS       Y7, Y6, Y6
-	VADDPS       Y1, Y6, Y6
-	VCVTTPS2DQ   Y6, Y6
-	VPMINSD      Y2, Y6, Y6
+	VPMINSD      q4_0BlocksTop<>+0(SB), Y4, Y4
+	VPACKSSDW    Y2, Y1, Y1
 	VPACKSSDW    Y4, Y3, Y3
-	VPACKSSDW    Y6, Y5, Y5
-	VPACKSSWB    Y5, Y3, Y3
-	VMOVDQU      byteOrder<>+0(SB), Y4
-	VPERMD       Y3, Y4, Y3
-	VEXTRACTI128 $0x01, Y3, X4
-	VPSLLW       $0x04, X4, X4
-	VPOR         X4, X3, X4
-	VMOVDQU      X4, 2(AX)
+	VPACKSSWB    Y3, Y1, Y1
+	VMOVDQU      byteOrder<>+0(SB), Y0
+	VPERMD       Y1, Y0, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPSLLW       $0x04, X0, X0
+	VPOR         X0, X1, X0
+	VMOVDQU      X0, 2(AX)
 	ADDQ         $+128, CX
-	ADDQ         $+18, AX
-	DECQ         DX
-	JNZ          loop
+	ADDQ         $0x12, AX
+	INCQ         BX
+	CMPQ         BX, $0x08
+	JNE          block
+	SUBQ         $0x08, DX
+	CMPQ         DX, $0x08
+	JGE          batch
 
 stop:
 	MOVQ blocks+16(FP), AX
@@ -9622,6 +9813,46 @@ stop:
 	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
+
+DATA zeroF<>+0(SB)/4, $0x00000000
+DATA zeroF<>+4(SB)/4, $0x00000000
+DATA zeroF<>+8(SB)/4, $0x00000000
+DATA zeroF<>+12(SB)/4, $0x00000000
+DATA zeroF<>+16(SB)/4, $0x00000000
+DATA zeroF<>+20(SB)/4, $0x00000000
+DATA zeroF<>+24(SB)/4, $0x00000000
+DATA zeroF<>+28(SB)/4, $0x00000000
+GLOBL zeroF<>(SB), RODATA|NOPTR, $32
+
+DATA leastF<>+0(SB)/4, $0x04800000
+DATA leastF<>+4(SB)/4, $0x04800000
+DATA leastF<>+8(SB)/4, $0x04800000
+DATA leastF<>+12(SB)/4, $0x04800000
+DATA leastF<>+16(SB)/4, $0x04800000
+DATA leastF<>+20(SB)/4, $0x04800000
+DATA leastF<>+24(SB)/4, $0x04800000
+DATA leastF<>+28(SB)/4, $0x04800000
+GLOBL leastF<>(SB), RODATA|NOPTR, $32
+
+DATA infBits<>+0(SB)/4, $0x7f800000
+DATA infBits<>+4(SB)/4, $0x7f800000
+DATA infBits<>+8(SB)/4, $0x7f800000
+DATA infBits<>+12(SB)/4, $0x7f800000
+DATA infBits<>+16(SB)/4, $0x7f800000
+DATA infBits<>+20(SB)/4, $0x7f800000
+DATA infBits<>+24(SB)/4, $0x7f800000
+DATA infBits<>+28(SB)/4, $0x7f800000
+GLOBL infBits<>(SB), RODATA|NOPTR, $32
+
+DATA q4_0BlocksDivisor<>+0(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+4(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+8(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+12(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+16(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+20(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+24(SB)/4, $0xc1000000
+DATA q4_0BlocksDivisor<>+28(SB)/4, $0xc1000000
+GLOBL q4_0BlocksDivisor<>(SB), RODATA|NOPTR, $32
 
 DATA q4_0BlocksShift<>+0(SB)/4, $0x41080000
 DATA q4_0BlocksShift<>+4(SB)/4, $0x41080000
@@ -9643,106 +9874,287 @@ DATA q4_0BlocksTop<>+24(SB)/4, $0x0000000f
 DATA q4_0BlocksTop<>+28(SB)/4, $0x0000000f
 GLOBL q4_0BlocksTop<>(SB), RODATA|NOPTR, $32
 
-DATA q4_0BlocksDivisor<>+0(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+4(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+8(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+12(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+16(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+20(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+24(SB)/4, $0xc1000000
-DATA q4_0BlocksDivisor<>+28(SB)/4, $0xc1000000
-GLOBL q4_0BlocksDivisor<>(SB), RODATA|NOPTR, $32
-
 // func q5_0Blocks(dst *byte, src *float32, blocks int) int
 // Requires: AVX, AVX2, F16C
-TEXT ·q5_0Blocks(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	MOVQ    blocks+16(FP), DX
-	VMOVUPS oneF<>+0(SB), Y0
-	VMOVUPS q5_0BlocksShift<>+0(SB), Y1
-	VMOVDQU q5_0BlocksTop<>+0(SB), Y2
+TEXT ·q5_0Blocks(SB), NOSPLIT, $96-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x08
+	JL   stop
 
-loop:
-	VMOVUPS      (CX), Y3
-	VMOVUPS      32(CX), Y4
-	VMOVUPS      64(CX), Y5
-	VMOVUPS      96(CX), Y6
-	VANDPS       absMask<>+0(SB), Y3, Y7
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VEXTRACTI128 $0x01, Y7, X9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VMOVD        X7, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VBROADCASTSS X7, Y7
-	VANDPS       absMask<>+0(SB), Y3, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, BX
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x08, SI
-	ORL          SI, BX
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x10, SI
-	ORL          SI, BX
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPCMPEQD     Y7, Y8, Y8
-	VMOVMSKPS    Y8, SI
-	SHLL         $0x18, SI
-	ORL          SI, BX
-	BSFL         BX, BX
-	VBROADCASTSS (CX)(BX*4), Y7
-	VDIVPS       q5_0BlocksDivisor<>+0(SB), Y7, Y7
-	VCVTPS2PH    $0x00, X7, X8
-	VPEXTRW      $0x00, X8, (AX)
-	VDIVPS       Y7, Y0, Y7
-	VMULPS       Y7, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+batch:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMINPS     Y1, Y0, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    64(CX), Y1
+	VMOVUPS    96(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMINPS     Y5, Y3, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    128(CX), Y1
+	VMOVUPS    160(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    192(CX), Y4
+	VMOVUPS    224(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VUNPCKHPS  Y5, Y3, Y4
+	VUNPCKLPS  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPS  Y1, Y0, Y4
+	VUNPCKLPS  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    256(CX), Y1
+	VMOVUPS    288(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    320(CX), Y4
+	VMOVUPS    352(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    384(CX), Y4
+	VMOVUPS    416(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    448(CX), Y6
+	VMOVUPS    480(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VUNPCKHPD  Y5, Y3, Y4
+	VUNPCKLPD  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPD  Y1, Y0, Y4
+	VUNPCKLPD  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    512(CX), Y1
+	VMOVUPS    544(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    576(CX), Y4
+	VMOVUPS    608(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    640(CX), Y4
+	VMOVUPS    672(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    704(CX), Y6
+	VMOVUPS    736(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VMOVUPS    768(CX), Y4
+	VMOVUPS    800(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    832(CX), Y6
+	VMOVUPS    864(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    896(CX), Y6
+	VMOVUPS    928(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMOVUPS    960(CX), Y8
+	VMOVUPS    992(CX), Y10
+	VCMPPS     $0x03, Y10, Y8, Y11
+	VORPS      Y11, Y2, Y2
+	VMINPS     Y10, Y8, Y11
+	VMAXPS     Y10, Y8, Y8
+	VMINPS     Y11, Y9, Y9
+	VMAXPS     Y8, Y6, Y6
+	VUNPCKHPS  Y9, Y7, Y8
+	VUNPCKLPS  Y9, Y7, Y7
+	VMINPS     Y8, Y7, Y7
+	VUNPCKHPS  Y6, Y4, Y8
+	VUNPCKLPS  Y6, Y4, Y4
+	VMAXPS     Y8, Y4, Y4
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPD  Y4, Y1, Y6
+	VUNPCKLPD  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y5, Y3, Y4
+	VPERM2F128 $0x20, Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y1, Y0, Y4
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VMOVUPS    Y3, Y1
+	VXORPS     signMask<>+0(SB), Y1, Y1
+	VMAXPS     Y1, Y0, Y2
+	VCMPPS     $0x04, zeroF<>+0(SB), Y2, Y4
+	VCMPPS     $0x11, leastF<>+0(SB), Y2, Y5
+	VANDPS     Y4, Y5, Y5
+	VCMPPS     $0x05, infBits<>+0(SB), Y2, Y2
+	VORPS      Y2, Y5, Y5
+	VMOVMSKPS  Y5, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VCMPPS     $0x1e, Y1, Y0, Y2
+	VBLENDVPS  Y2, Y0, Y3, Y3
+	VANDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, 32(SP)
+	VCMPPS     $0x00, Y1, Y0, Y0
+	VANDPS     Y4, Y0, Y0
+	VMOVMSKPS  Y0, BX
+	TESTL      BX, BX
+	JZ         found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 32(SP)(SI*4), Y0
+	VANDPS       absMask<>+0(SB), Y0, Y0
+	VMOVUPS      (DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R8
+	VMOVUPS      32(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R9
+	SHLL         $0x08, R9
+	ORL          R9, R8
+	VMOVUPS      64(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y1
+	VMOVMSKPS    Y1, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	VMOVUPS      96(DI), Y1
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VCMPPS       $0x00, Y0, Y1, Y0
+	VMOVMSKPS    Y0, R9
+	SHLL         $0x18, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 32(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS   32(SP), Y0
+	VMOVUPS   q5_0BlocksDivisor<>+0(SB), Y1
+	VDIVPS    Y1, Y0, Y0
+	VCVTPS2PH $0x00, Y0, (SP)
+	VMOVUPS   oneF<>+0(SB), Y1
+	VDIVPS    Y0, Y1, Y1
+	VANDPS    Y4, Y1, Y1
+	VMOVUPS   Y1, 64(SP)
+
+	// Levels.
+	XORQ BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 64(SP)(BX*4), Y0
+	VMOVUPS      (CX), Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       q5_0BlocksShift<>+0(SB), Y1, Y1
+	VCVTTPS2DQ   Y1, Y1
+	VPMINSD      q5_0BlocksTop<>+0(SB), Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       q5_0BlocksShift<>+0(SB), Y2, Y2
+	VCVTTPS2DQ   Y2, Y2
+	VPMINSD      q5_0BlocksTop<>+0(SB), Y2, Y2
+	VMOVUPS      64(CX), Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       q5_0BlocksShift<>+0(SB), Y3, Y3
 	VCVTTPS2DQ   Y3, Y3
-	VPMINSD      Y2, Y3, Y3
-	VMULPS       Y7, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VPMINSD      q5_0BlocksTop<>+0(SB), Y3, Y3
+	VMOVUPS      96(CX), Y4
+	VMULPS       Y0, Y4, Y4
+	VADDPS       q5_0BlocksShift<>+0(SB), Y4, Y4
 	VCVTTPS2DQ   Y4, Y4
-	VPMINSD      Y2, Y4, Y4
-	VMULPS       Y7, Y5, Y5
-	VADDPS       Y1, Y5, Y5
-	VCVTTPS2DQ   Y5, Y5
-	VPMINSD      Y2, Y5, Y5
-	VMULPS       Y7, Y6, Y6
-	VADDPS       Y1, Y6, Y6
-	VCVTTPS2DQ   Y6, Y6
-	VPMINSD      Y2, Y6, Y6
+	VPMINSD      q5_0BlocksTop<>+0(SB), Y4, Y4
+	VPACKSSDW    Y2, Y1, Y1
 	VPACKSSDW    Y4, Y3, Y3
-	VPACKSSDW    Y6, Y5, Y5
-	VPACKSSWB    Y5, Y3, Y3
-	VMOVDQU      byteOrder<>+0(SB), Y4
-	VPERMD       Y3, Y4, Y3
-	VPSLLW       $0x03, Y3, Y4
-	VPMOVMSKB    Y4, BX
-	MOVL         BX, 2(AX)
-	VPAND        nibbles<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X4
-	VPSLLW       $0x04, X4, X4
-	VPOR         X4, X3, X4
-	VMOVDQU      X4, 6(AX)
+	VPACKSSWB    Y3, Y1, Y1
+	VMOVDQU      byteOrder<>+0(SB), Y0
+	VPERMD       Y1, Y0, Y1
+	VPSLLW       $0x03, Y1, Y0
+	VPMOVMSKB    Y0, DI
+	MOVL         DI, 2(AX)
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPSLLW       $0x04, X0, X0
+	VPOR         X0, X1, X0
+	VMOVDQU      X0, 6(AX)
 	ADDQ         $+128, CX
-	ADDQ         $+22, AX
-	DECQ         DX
-	JNZ          loop
+	ADDQ         $0x16, AX
+	INCQ         BX
+	CMPQ         BX, $0x08
+	JNE          block
+	SUBQ         $0x08, DX
+	CMPQ         DX, $0x08
+	JGE          batch
 
 stop:
 	MOVQ blocks+16(FP), AX
@@ -9750,6 +10162,16 @@ stop:
 	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
+
+DATA q5_0BlocksDivisor<>+0(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+4(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+8(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+12(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+16(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+20(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+24(SB)/4, $0xc1800000
+DATA q5_0BlocksDivisor<>+28(SB)/4, $0xc1800000
+GLOBL q5_0BlocksDivisor<>(SB), RODATA|NOPTR, $32
 
 DATA q5_0BlocksShift<>+0(SB)/4, $0x41840000
 DATA q5_0BlocksShift<>+4(SB)/4, $0x41840000
@@ -9771,16 +10193,6 @@ DATA q5_0BlocksTop<>+24(SB)/4, $0x0000001f
 DATA q5_0BlocksTop<>+28(SB)/4, $0x0000001f
 GLOBL q5_0BlocksTop<>(SB), RODATA|NOPTR, $32
 
-DATA q5_0BlocksDivisor<>+0(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+4(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+8(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+12(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+16(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+20(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+24(SB)/4, $0xc1800000
-DATA q5_0BlocksDivisor<>+28(SB)/4, $0xc1800000
-GLOBL q5_0BlocksDivisor<>(SB), RODATA|NOPTR, $32
-
 DATA nibbles<>+0(SB)/4, $0x0f0f0f0f
 DATA nibbles<>+4(SB)/4, $0x0f0f0f0f
 DATA nibbles<>+8(SB)/4, $0x0f0f0f0f
@@ -9793,106 +10205,284 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 
 // func q4_1Blocks(dst *byte, src *float32, blocks int) int
 // Requires: AVX, AVX2, F16C
-TEXT ·q4_1Blocks(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	MOVQ    blocks+16(FP), DX
-	VMOVUPS oneF<>+0(SB), Y0
-	VMOVUPS half<>+0(SB), Y1
-	VMOVDQU q4_1BlocksTop<>+0(SB), Y2
+TEXT ·q4_1Blocks(SB), NOSPLIT, $96-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x08
+	JL   stop
 
-loop:
-	VMOVUPS      (CX), Y3
-	VMOVUPS      32(CX), Y4
-	VMOVUPS      64(CX), Y5
-	VMOVUPS      96(CX), Y6
-	VANDPS       absMask<>+0(SB), Y3, Y7
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VEXTRACTI128 $0x01, Y7, X9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VMOVD        X7, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VBROADCASTSS X7, Y7
-	VMINPS       Y4, Y3, Y7
-	VMAXPS       Y4, Y3, Y8
-	VMINPS       Y5, Y7, Y7
-	VMAXPS       Y5, Y8, Y8
-	VMINPS       Y6, Y7, Y7
-	VMAXPS       Y6, Y8, Y8
-	VEXTRACTI128 $0x01, Y7, X10
-	VMINPS       Y10, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y10
-	VMINPS       Y10, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y10
-	VMINPS       Y10, Y7, Y7
-	VEXTRACTI128 $0x01, Y8, X11
-	VMAXPS       Y11, Y8, Y8
-	VPSHUFD      $0x4e, Y8, Y11
-	VMAXPS       Y11, Y8, Y8
-	VPSHUFD      $0xb1, Y8, Y11
-	VMAXPS       Y11, Y8, Y8
+batch:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMINPS     Y1, Y0, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    64(CX), Y1
+	VMOVUPS    96(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMINPS     Y5, Y3, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    128(CX), Y1
+	VMOVUPS    160(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    192(CX), Y4
+	VMOVUPS    224(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VUNPCKHPS  Y5, Y3, Y4
+	VUNPCKLPS  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPS  Y1, Y0, Y4
+	VUNPCKLPS  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    256(CX), Y1
+	VMOVUPS    288(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    320(CX), Y4
+	VMOVUPS    352(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    384(CX), Y4
+	VMOVUPS    416(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    448(CX), Y6
+	VMOVUPS    480(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VUNPCKHPD  Y5, Y3, Y4
+	VUNPCKLPD  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPD  Y1, Y0, Y4
+	VUNPCKLPD  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    512(CX), Y1
+	VMOVUPS    544(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    576(CX), Y4
+	VMOVUPS    608(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    640(CX), Y4
+	VMOVUPS    672(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    704(CX), Y6
+	VMOVUPS    736(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VMOVUPS    768(CX), Y4
+	VMOVUPS    800(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    832(CX), Y6
+	VMOVUPS    864(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    896(CX), Y6
+	VMOVUPS    928(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMOVUPS    960(CX), Y8
+	VMOVUPS    992(CX), Y10
+	VCMPPS     $0x03, Y10, Y8, Y11
+	VORPS      Y11, Y2, Y2
+	VMINPS     Y10, Y8, Y11
+	VMAXPS     Y10, Y8, Y8
+	VMINPS     Y11, Y9, Y9
+	VMAXPS     Y8, Y6, Y6
+	VUNPCKHPS  Y9, Y7, Y8
+	VUNPCKLPS  Y9, Y7, Y7
+	VMINPS     Y8, Y7, Y7
+	VUNPCKHPS  Y6, Y4, Y8
+	VUNPCKLPS  Y6, Y4, Y4
+	VMAXPS     Y8, Y4, Y4
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPD  Y4, Y1, Y6
+	VUNPCKLPD  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y5, Y3, Y4
+	VPERM2F128 $0x20, Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y1, Y0, Y4
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VSUBPS     Y3, Y0, Y0
+	VCMPPS     $0x04, zeroF<>+0(SB), Y0, Y1
+	VCMPPS     $0x11, leastF<>+0(SB), Y0, Y2
+	VANDPS     Y1, Y2, Y2
+	VCMPPS     $0x05, infBits<>+0(SB), Y0, Y4
+	VORPS      Y4, Y2, Y2
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VANDPS     Y1, Y0, Y0
+	VMOVUPS    Y3, 32(SP)
+	VCMPPS     $0x00, zeroF<>+0(SB), Y3, Y2
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JZ         found
 
-	// A least value of 0 may be one of two zeros: the first counts.
-	VMOVD        X7, BX
-	ADDL         BX, BX
-	JZ           stop
-	VSUBPS       Y7, Y8, Y8
-	VMOVD        X8, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VDIVPS       q4_1BlocksDivisor<>+0(SB), Y8, Y8
-	VCVTPS2PH    $0x00, X8, X9
-	VPEXTRW      $0x00, X9, (AX)
-	VCVTPS2PH    $0x00, X7, X9
-	VPEXTRW      $0x00, X9, 2(AX)
-	VDIVPS       Y8, Y0, Y8
-	VBROADCASTSS X8, Y8
-	VBROADCASTSS X7, Y7
-	VSUBPS       Y7, Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 32(SP)(SI*4), Y2
+	VANDPS       absMask<>+0(SB), Y2, Y2
+	VMOVUPS      (DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R8
+	VMOVUPS      32(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R9
+	SHLL         $0x08, R9
+	ORL          R9, R8
+	VMOVUPS      64(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	VMOVUPS      96(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y2
+	VMOVMSKPS    Y2, R9
+	SHLL         $0x18, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 32(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS   32(SP), Y2
+	VCVTPS2PH $0x00, Y2, 16(SP)
+	VMOVUPS   q4_1BlocksDivisor<>+0(SB), Y2
+	VDIVPS    Y2, Y0, Y0
+	VCVTPS2PH $0x00, Y0, (SP)
+	VMOVUPS   oneF<>+0(SB), Y2
+	VDIVPS    Y0, Y2, Y2
+	VANDPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 64(SP)
+
+	// Levels.
+	XORQ BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 64(SP)(BX*4), Y0
+	MOVWLZX      16(SP)(BX*2), DI
+	MOVW         DI, 2(AX)
+	VBROADCASTSS 32(SP)(BX*4), Y1
+	VMOVUPS      (CX), Y2
+	VSUBPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       q4_1BlocksShift<>+0(SB), Y2, Y2
+	VCVTTPS2DQ   Y2, Y2
+	VPMINSD      q4_1BlocksTop<>+0(SB), Y2, Y2
+	VMOVUPS      32(CX), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       q4_1BlocksShift<>+0(SB), Y3, Y3
 	VCVTTPS2DQ   Y3, Y3
-	VPMINSD      Y2, Y3, Y3
-	VSUBPS       Y7, Y4, Y4
-	VMULPS       Y8, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VPMINSD      q4_1BlocksTop<>+0(SB), Y3, Y3
+	VMOVUPS      64(CX), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VADDPS       q4_1BlocksShift<>+0(SB), Y4, Y4
 	VCVTTPS2DQ   Y4, Y4
-	VPMINSD      Y2, Y4, Y4
-	VSUBPS       Y7, Y5, Y5
-	VMULPS       Y8, Y5, Y5
-	VADDPS       Y1, Y5, Y5
+	VPMINSD      q4_1BlocksTop<>+0(SB), Y4, Y4
+	VMOVUPS      96(CX), Y5
+	VSUBPS       Y1, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VADDPS       q4_1BlocksShift<>+0(SB), Y5, Y5
 	VCVTTPS2DQ   Y5, Y5
-	VPMINSD      Y2, Y5, Y5
-	VSUBPS       Y7, Y6, Y6
-	VMULPS       Y8, Y6, Y6
-	VADDPS       Y1, Y6, Y6
-	VCVTTPS2DQ   Y6, Y6
-	VPMINSD      Y2, Y6, Y6
-	VPACKSSDW    Y4, Y3, Y3
-	VPACKSSDW    Y6, Y5, Y5
-	VPACKSSWB    Y5, Y3, Y3
-	VMOVDQU      byteOrder<>+0(SB), Y4
-	VPERMD       Y3, Y4, Y3
-	VEXTRACTI128 $0x01, Y3, X4
-	VPSLLW       $0x04, X4, X4
-	VPOR         X4, X3, X4
-	VMOVDQU      X4, 4(AX)
+	VPMINSD      q4_1BlocksTop<>+0(SB), Y5, Y5
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSWB    Y4, Y2, Y2
+	VMOVDQU      byteOrder<>+0(SB), Y0
+	VPERMD       Y2, Y0, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPSLLW       $0x04, X0, X0
+	VPOR         X0, X2, X0
+	VMOVDQU      X0, 4(AX)
 	ADDQ         $+128, CX
-	ADDQ         $+20, AX
-	DECQ         DX
-	JNZ          loop
+	ADDQ         $0x14, AX
+	INCQ         BX
+	CMPQ         BX, $0x08
+	JNE          block
+	SUBQ         $0x08, DX
+	CMPQ         DX, $0x08
+	JGE          batch
 
 stop:
 	MOVQ blocks+16(FP), AX
@@ -9900,26 +10490,6 @@ stop:
 	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
-
-DATA half<>+0(SB)/4, $0x3f000000
-DATA half<>+4(SB)/4, $0x3f000000
-DATA half<>+8(SB)/4, $0x3f000000
-DATA half<>+12(SB)/4, $0x3f000000
-DATA half<>+16(SB)/4, $0x3f000000
-DATA half<>+20(SB)/4, $0x3f000000
-DATA half<>+24(SB)/4, $0x3f000000
-DATA half<>+28(SB)/4, $0x3f000000
-GLOBL half<>(SB), RODATA|NOPTR, $32
-
-DATA q4_1BlocksTop<>+0(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+4(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+8(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+12(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+16(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+20(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+24(SB)/4, $0x0000000f
-DATA q4_1BlocksTop<>+28(SB)/4, $0x0000000f
-GLOBL q4_1BlocksTop<>(SB), RODATA|NOPTR, $32
 
 DATA q4_1BlocksDivisor<>+0(SB)/4, $0x41700000
 DATA q4_1BlocksDivisor<>+4(SB)/4, $0x41700000
@@ -9931,112 +10501,310 @@ DATA q4_1BlocksDivisor<>+24(SB)/4, $0x41700000
 DATA q4_1BlocksDivisor<>+28(SB)/4, $0x41700000
 GLOBL q4_1BlocksDivisor<>(SB), RODATA|NOPTR, $32
 
+DATA q4_1BlocksShift<>+0(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+4(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+8(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+12(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+16(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+20(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+24(SB)/4, $0x3f000000
+DATA q4_1BlocksShift<>+28(SB)/4, $0x3f000000
+GLOBL q4_1BlocksShift<>(SB), RODATA|NOPTR, $32
+
+DATA q4_1BlocksTop<>+0(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+4(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+8(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+12(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+16(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+20(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+24(SB)/4, $0x0000000f
+DATA q4_1BlocksTop<>+28(SB)/4, $0x0000000f
+GLOBL q4_1BlocksTop<>(SB), RODATA|NOPTR, $32
+
 // func q5_1Blocks(dst *byte, src *float32, blocks int) int
 // Requires: AVX, AVX2, F16C
-TEXT ·q5_1Blocks(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	MOVQ    blocks+16(FP), DX
-	VMOVUPS oneF<>+0(SB), Y0
-	VMOVUPS half<>+0(SB), Y1
-	VMOVDQU q5_1BlocksTop<>+0(SB), Y2
+TEXT ·q5_1Blocks(SB), NOSPLIT, $96-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x08
+	JL   stop
 
-loop:
-	VMOVUPS      (CX), Y3
-	VMOVUPS      32(CX), Y4
-	VMOVUPS      64(CX), Y5
-	VMOVUPS      96(CX), Y6
-	VANDPS       absMask<>+0(SB), Y3, Y7
-	VANDPS       absMask<>+0(SB), Y4, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y5, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VANDPS       absMask<>+0(SB), Y6, Y8
-	VPMAXSD      Y8, Y7, Y7
-	VEXTRACTI128 $0x01, Y7, X9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y9
-	VPMAXSD      Y9, Y7, Y7
-	VMOVD        X7, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VBROADCASTSS X7, Y7
-	VMINPS       Y4, Y3, Y7
-	VMAXPS       Y4, Y3, Y8
-	VMINPS       Y5, Y7, Y7
-	VMAXPS       Y5, Y8, Y8
-	VMINPS       Y6, Y7, Y7
-	VMAXPS       Y6, Y8, Y8
-	VEXTRACTI128 $0x01, Y7, X10
-	VMINPS       Y10, Y7, Y7
-	VPSHUFD      $0x4e, Y7, Y10
-	VMINPS       Y10, Y7, Y7
-	VPSHUFD      $0xb1, Y7, Y10
-	VMINPS       Y10, Y7, Y7
-	VEXTRACTI128 $0x01, Y8, X11
-	VMAXPS       Y11, Y8, Y8
-	VPSHUFD      $0x4e, Y8, Y11
-	VMAXPS       Y11, Y8, Y8
-	VPSHUFD      $0xb1, Y8, Y11
-	VMAXPS       Y11, Y8, Y8
+batch:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VCMPPS     $0x03, Y1, Y0, Y2
+	VMINPS     Y1, Y0, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    64(CX), Y1
+	VMOVUPS    96(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMINPS     Y5, Y3, Y3
+	VMAXPS     Y1, Y0, Y0
+	VMOVUPS    128(CX), Y1
+	VMOVUPS    160(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    192(CX), Y4
+	VMOVUPS    224(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VUNPCKHPS  Y5, Y3, Y4
+	VUNPCKLPS  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPS  Y1, Y0, Y4
+	VUNPCKLPS  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    256(CX), Y1
+	VMOVUPS    288(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    320(CX), Y4
+	VMOVUPS    352(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    384(CX), Y4
+	VMOVUPS    416(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    448(CX), Y6
+	VMOVUPS    480(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VUNPCKHPD  Y5, Y3, Y4
+	VUNPCKLPD  Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VUNPCKHPD  Y1, Y0, Y4
+	VUNPCKLPD  Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVUPS    512(CX), Y1
+	VMOVUPS    544(CX), Y4
+	VCMPPS     $0x03, Y4, Y1, Y5
+	VORPS      Y5, Y2, Y2
+	VMINPS     Y4, Y1, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    576(CX), Y4
+	VMOVUPS    608(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y5, Y5
+	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    640(CX), Y4
+	VMOVUPS    672(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    704(CX), Y6
+	VMOVUPS    736(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VUNPCKHPS  Y7, Y5, Y6
+	VUNPCKLPS  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPS  Y4, Y1, Y6
+	VUNPCKLPS  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VMOVUPS    768(CX), Y4
+	VMOVUPS    800(CX), Y6
+	VCMPPS     $0x03, Y6, Y4, Y7
+	VORPS      Y7, Y2, Y2
+	VMINPS     Y6, Y4, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    832(CX), Y6
+	VMOVUPS    864(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMINPS     Y9, Y7, Y7
+	VMAXPS     Y6, Y4, Y4
+	VMOVUPS    896(CX), Y6
+	VMOVUPS    928(CX), Y8
+	VCMPPS     $0x03, Y8, Y6, Y9
+	VORPS      Y9, Y2, Y2
+	VMINPS     Y8, Y6, Y9
+	VMAXPS     Y8, Y6, Y6
+	VMOVUPS    960(CX), Y8
+	VMOVUPS    992(CX), Y10
+	VCMPPS     $0x03, Y10, Y8, Y11
+	VORPS      Y11, Y2, Y2
+	VMINPS     Y10, Y8, Y11
+	VMAXPS     Y10, Y8, Y8
+	VMINPS     Y11, Y9, Y9
+	VMAXPS     Y8, Y6, Y6
+	VUNPCKHPS  Y9, Y7, Y8
+	VUNPCKLPS  Y9, Y7, Y7
+	VMINPS     Y8, Y7, Y7
+	VUNPCKHPS  Y6, Y4, Y8
+	VUNPCKLPS  Y6, Y4, Y4
+	VMAXPS     Y8, Y4, Y4
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VMINPS     Y6, Y5, Y5
+	VUNPCKHPD  Y4, Y1, Y6
+	VUNPCKLPD  Y4, Y1, Y1
+	VMAXPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y5, Y3, Y4
+	VPERM2F128 $0x20, Y5, Y3, Y3
+	VMINPS     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y1, Y0, Y4
+	VPERM2F128 $0x20, Y1, Y0, Y0
+	VMAXPS     Y4, Y0, Y0
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VSUBPS     Y3, Y0, Y0
+	VCMPPS     $0x04, zeroF<>+0(SB), Y0, Y1
+	VCMPPS     $0x11, leastF<>+0(SB), Y0, Y2
+	VANDPS     Y1, Y2, Y2
+	VCMPPS     $0x05, infBits<>+0(SB), Y0, Y4
+	VORPS      Y4, Y2, Y2
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JNZ        stop
+	VANDPS     Y1, Y0, Y0
+	VMOVUPS    Y3, 32(SP)
+	VCMPPS     $0x00, zeroF<>+0(SB), Y3, Y2
+	VMOVMSKPS  Y2, BX
+	TESTL      BX, BX
+	JZ         found
 
-	// A least value of 0 may be one of two zeros: the first counts.
-	VMOVD        X7, BX
-	ADDL         BX, BX
-	JZ           stop
-	VSUBPS       Y7, Y8, Y8
-	VMOVD        X8, BX
-	SUBL         $0x04800000, BX
-	CMPL         BX, $0x7b000000
-	JAE          stop
-	VDIVPS       q5_1BlocksDivisor<>+0(SB), Y8, Y8
-	VCVTPS2PH    $0x00, X8, X9
-	VPEXTRW      $0x00, X9, (AX)
-	VCVTPS2PH    $0x00, X7, X9
-	VPEXTRW      $0x00, X9, 2(AX)
-	VDIVPS       Y8, Y0, Y8
-	VBROADCASTSS X8, Y8
-	VBROADCASTSS X7, Y7
-	VSUBPS       Y7, Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 32(SP)(SI*4), Y2
+	VANDPS       absMask<>+0(SB), Y2, Y2
+	VMOVUPS      (DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R8
+	VMOVUPS      32(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R9
+	SHLL         $0x08, R9
+	ORL          R9, R8
+	VMOVUPS      64(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	VMOVUPS      96(DI), Y3
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VCMPPS       $0x00, Y2, Y3, Y2
+	VMOVMSKPS    Y2, R9
+	SHLL         $0x18, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 32(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS   32(SP), Y2
+	VCVTPS2PH $0x00, Y2, 16(SP)
+	VMOVUPS   q5_1BlocksDivisor<>+0(SB), Y2
+	VDIVPS    Y2, Y0, Y0
+	VCVTPS2PH $0x00, Y0, (SP)
+	VMOVUPS   oneF<>+0(SB), Y2
+	VDIVPS    Y0, Y2, Y2
+	VANDPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 64(SP)
+
+	// Levels.
+	XORQ BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 64(SP)(BX*4), Y0
+	MOVWLZX      16(SP)(BX*2), DI
+	MOVW         DI, 2(AX)
+	VBROADCASTSS 32(SP)(BX*4), Y1
+	VMOVUPS      (CX), Y2
+	VSUBPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VADDPS       q5_1BlocksShift<>+0(SB), Y2, Y2
+	VCVTTPS2DQ   Y2, Y2
+	VPMINSD      q5_1BlocksTop<>+0(SB), Y2, Y2
+	VMOVUPS      32(CX), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       q5_1BlocksShift<>+0(SB), Y3, Y3
 	VCVTTPS2DQ   Y3, Y3
-	VPMINSD      Y2, Y3, Y3
-	VSUBPS       Y7, Y4, Y4
-	VMULPS       Y8, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VPMINSD      q5_1BlocksTop<>+0(SB), Y3, Y3
+	VMOVUPS      64(CX), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VADDPS       q5_1BlocksShift<>+0(SB), Y4, Y4
 	VCVTTPS2DQ   Y4, Y4
-	VPMINSD      Y2, Y4, Y4
-	VSUBPS       Y7, Y5, Y5
-	VMULPS       Y8, Y5, Y5
-	VADDPS       Y1, Y5, Y5
+	VPMINSD      q5_1BlocksTop<>+0(SB), Y4, Y4
+	VMOVUPS      96(CX), Y5
+	VSUBPS       Y1, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VADDPS       q5_1BlocksShift<>+0(SB), Y5, Y5
 	VCVTTPS2DQ   Y5, Y5
-	VPMINSD      Y2, Y5, Y5
-	VSUBPS       Y7, Y6, Y6
-	VMULPS       Y8, Y6, Y6
-	VADDPS       Y1, Y6, Y6
-	VCVTTPS2DQ   Y6, Y6
-	VPMINSD      Y2, Y6, Y6
-	VPACKSSDW    Y4, Y3, Y3
-	VPACKSSDW    Y6, Y5, Y5
-	VPACKSSWB    Y5, Y3, Y3
-	VMOVDQU      byteOrder<>+0(SB), Y4
-	VPERMD       Y3, Y4, Y3
-	VPSLLW       $0x03, Y3, Y4
-	VPMOVMSKB    Y4, BX
-	MOVL         BX, 4(AX)
-	VPAND        nibbles<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X4
-	VPSLLW       $0x04, X4, X4
-	VPOR         X4, X3, X4
-	VMOVDQU      X4, 8(AX)
+	VPMINSD      q5_1BlocksTop<>+0(SB), Y5, Y5
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSWB    Y4, Y2, Y2
+	VMOVDQU      byteOrder<>+0(SB), Y0
+	VPERMD       Y2, Y0, Y2
+	VPSLLW       $0x03, Y2, Y0
+	VPMOVMSKB    Y0, DI
+	MOVL         DI, 4(AX)
+	VPAND        nibbles<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPSLLW       $0x04, X0, X0
+	VPOR         X0, X2, X0
+	VMOVDQU      X0, 8(AX)
 	ADDQ         $+128, CX
-	ADDQ         $+24, AX
-	DECQ         DX
-	JNZ          loop
+	ADDQ         $0x18, AX
+	INCQ         BX
+	CMPQ         BX, $0x08
+	JNE          block
+	SUBQ         $0x08, DX
+	CMPQ         DX, $0x08
+	JGE          batch
 
 stop:
 	MOVQ blocks+16(FP), AX
@@ -10044,16 +10812,6 @@ stop:
 	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
-
-DATA q5_1BlocksTop<>+0(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+4(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+8(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+12(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+16(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+20(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+24(SB)/4, $0x0000001f
-DATA q5_1BlocksTop<>+28(SB)/4, $0x0000001f
-GLOBL q5_1BlocksTop<>(SB), RODATA|NOPTR, $32
 
 DATA q5_1BlocksDivisor<>+0(SB)/4, $0x41f80000
 DATA q5_1BlocksDivisor<>+4(SB)/4, $0x41f80000
@@ -10064,6 +10822,26 @@ DATA q5_1BlocksDivisor<>+20(SB)/4, $0x41f80000
 DATA q5_1BlocksDivisor<>+24(SB)/4, $0x41f80000
 DATA q5_1BlocksDivisor<>+28(SB)/4, $0x41f80000
 GLOBL q5_1BlocksDivisor<>(SB), RODATA|NOPTR, $32
+
+DATA q5_1BlocksShift<>+0(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+4(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+8(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+12(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+16(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+20(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+24(SB)/4, $0x3f000000
+DATA q5_1BlocksShift<>+28(SB)/4, $0x3f000000
+GLOBL q5_1BlocksShift<>(SB), RODATA|NOPTR, $32
+
+DATA q5_1BlocksTop<>+0(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+4(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+8(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+12(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+16(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+20(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+24(SB)/4, $0x0000001f
+DATA q5_1BlocksTop<>+28(SB)/4, $0x0000001f
+GLOBL q5_1BlocksTop<>(SB), RODATA|NOPTR, $32
 
 // func widenF16(dst *float32, src *byte, n int)
 // Requires: AVX, F16C
@@ -10127,16 +10905,6 @@ loop:
 	JNZ          loop
 	VZEROUPPER
 	RET
-
-DATA infBits<>+0(SB)/4, $0x7f800000
-DATA infBits<>+4(SB)/4, $0x7f800000
-DATA infBits<>+8(SB)/4, $0x7f800000
-DATA infBits<>+12(SB)/4, $0x7f800000
-DATA infBits<>+16(SB)/4, $0x7f800000
-DATA infBits<>+20(SB)/4, $0x7f800000
-DATA infBits<>+24(SB)/4, $0x7f800000
-DATA infBits<>+28(SB)/4, $0x7f800000
-GLOBL infBits<>(SB), RODATA|NOPTR, $32
 
 DATA quietBF16<>+0(SB)/4, $0x00000040
 DATA quietBF16<>+4(SB)/4, $0x00000040
@@ -16043,6 +16811,1352 @@ settled:
 	MOVL    CX, ret+8(FP)
 	VZEROUPPER
 	RET
+
+// func q4_0BlocksWide(dst *byte, src *float32, blocks int) int
+// Requires: AVX, AVX512F
+TEXT ·q4_0BlocksWide(SB), NOSPLIT, $192-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x10
+	JL   stop
+
+batch:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VCMPPS       $0x03, Z1, Z0, K1
+	VMINPS       Z1, Z0, Z2
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      128(CX), Z1
+	VMOVUPS      192(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VUNPCKHPS    Z4, Z2, Z3
+	VUNPCKLPS    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPS    Z1, Z0, Z3
+	VUNPCKLPS    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      256(CX), Z1
+	VMOVUPS      320(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VUNPCKHPD    Z4, Z2, Z3
+	VUNPCKLPD    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPD    Z1, Z0, Z3
+	VUNPCKLPD    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      512(CX), Z1
+	VMOVUPS      576(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      640(CX), Z3
+	VMOVUPS      704(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      768(CX), Z3
+	VMOVUPS      832(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      896(CX), Z5
+	VMOVUPS      960(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xee, Z4, Z2, Z3
+	VSHUFF32X4   $0x44, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xee, Z1, Z0, Z3
+	VSHUFF32X4   $0x44, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      1024(CX), Z1
+	VMOVUPS      1088(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      1152(CX), Z3
+	VMOVUPS      1216(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1280(CX), Z3
+	VMOVUPS      1344(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1408(CX), Z5
+	VMOVUPS      1472(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1536(CX), Z3
+	VMOVUPS      1600(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1664(CX), Z5
+	VMOVUPS      1728(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VMOVUPS      1792(CX), Z5
+	VMOVUPS      1856(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VMOVUPS      1920(CX), Z7
+	VMOVUPS      1984(CX), Z9
+	VCMPPS       $0x03, Z9, Z7, K2
+	KORW         K2, K1, K1
+	VMINPS       Z9, Z7, Z10
+	VMAXPS       Z9, Z7, Z7
+	VUNPCKHPS    Z10, Z8, Z9
+	VUNPCKLPS    Z10, Z8, Z8
+	VMINPS       Z9, Z8, Z8
+	VUNPCKHPS    Z7, Z5, Z9
+	VUNPCKLPS    Z7, Z5, Z5
+	VMAXPS       Z9, Z5, Z5
+	VUNPCKHPD    Z8, Z6, Z7
+	VUNPCKLPD    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPD    Z5, Z3, Z7
+	VUNPCKLPD    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VSHUFF32X4   $0xee, Z6, Z4, Z5
+	VSHUFF32X4   $0x44, Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VSHUFF32X4   $0xee, Z3, Z1, Z5
+	VSHUFF32X4   $0x44, Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xdd, Z4, Z2, Z3
+	VSHUFF32X4   $0x88, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xdd, Z1, Z0, Z3
+	VSHUFF32X4   $0x88, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	KMOVW        K1, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VMOVUPS      Z2, Z1
+	VBROADCASTSS signMask<>+0(SB), Z3
+	VPXORD       Z3, Z1, Z1
+	VMAXPS       Z1, Z0, Z3
+	VBROADCASTSS zeroF<>+0(SB), Z4
+	VCMPPS       $0x04, Z4, Z3, K1
+	VBROADCASTSS leastF<>+0(SB), Z4
+	VCMPPS       $0x11, Z4, Z3, K2
+	KANDW        K1, K2, K2
+	VBROADCASTSS infBits<>+0(SB), Z4
+	VCMPPS       $0x05, Z4, Z3, K3
+	KORW         K3, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VCMPPS       $0x1e, Z1, Z0, K2
+	VMOVAPS      Z0, K2, Z2
+	VMOVAPS.Z    Z2, K1, Z2
+	VMOVUPS      Z2, 64(SP)
+	VCMPPS       $0x00, Z1, Z0, K2
+	KANDW        K1, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JZ           found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 64(SP)(SI*4), Z0
+	VBROADCASTSS absMask<>+0(SB), Z1
+	VPANDD       Z1, Z0, Z0
+	VMOVUPS      (DI), Z2
+	VPANDD       Z1, Z2, Z2
+	VCMPPS       $0x00, Z0, Z2, K2
+	KMOVW        K2, R8
+	VMOVUPS      64(DI), Z2
+	VPANDD       Z1, Z2, Z2
+	VCMPPS       $0x00, Z0, Z2, K2
+	KMOVW        K2, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 64(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS      64(SP), Z0
+	VBROADCASTSS q4_0BlocksWideDivisor<>+0(SB), Z1
+	VDIVPS       Z1, Z0, Z0
+	VCVTPS2PH    $0x00, Z0, (SP)
+	VBROADCASTSS oneF<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z1
+	VMOVUPS      Z1, 128(SP)
+
+	// Levels.
+	VBROADCASTSS q4_0BlocksWideShift<>+0(SB), Z0
+	VBROADCASTSS q4_0BlocksWideTop<>+0(SB), Z1
+	XORQ         BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 128(SP)(BX*4), Z2
+	VMOVUPS      (CX), Z3
+	VMULPS       Z2, Z3, Z3
+	VADDPS       Z0, Z3, Z3
+	VCVTTPS2DQ   Z3, Z3
+	VPMINSD      Z1, Z3, Z3
+	VMOVUPS      64(CX), Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	VCVTTPS2DQ   Z4, Z4
+	VPMINSD      Z1, Z4, Z4
+	VPSLLD       $0x04, Z4, Z4
+	VPORD        Z4, Z3, Z3
+	VPMOVDB      Z3, 2(AX)
+	ADDQ         $+128, CX
+	ADDQ         $0x12, AX
+	INCQ         BX
+	CMPQ         BX, $0x10
+	JNE          block
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          batch
+
+stop:
+	MOVQ blocks+16(FP), AX
+	SUBQ DX, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA q4_0BlocksWideDivisor<>+0(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+4(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+8(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+12(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+16(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+20(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+24(SB)/4, $0xc1000000
+DATA q4_0BlocksWideDivisor<>+28(SB)/4, $0xc1000000
+GLOBL q4_0BlocksWideDivisor<>(SB), RODATA|NOPTR, $32
+
+DATA q4_0BlocksWideShift<>+0(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+4(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+8(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+12(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+16(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+20(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+24(SB)/4, $0x41080000
+DATA q4_0BlocksWideShift<>+28(SB)/4, $0x41080000
+GLOBL q4_0BlocksWideShift<>(SB), RODATA|NOPTR, $32
+
+DATA q4_0BlocksWideTop<>+0(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+4(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+8(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+12(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+16(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+20(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+24(SB)/4, $0x0000000f
+DATA q4_0BlocksWideTop<>+28(SB)/4, $0x0000000f
+GLOBL q4_0BlocksWideTop<>(SB), RODATA|NOPTR, $32
+
+// func q5_0BlocksWide(dst *byte, src *float32, blocks int) int
+// Requires: AVX, AVX512F
+TEXT ·q5_0BlocksWide(SB), NOSPLIT, $192-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x10
+	JL   stop
+
+batch:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VCMPPS       $0x03, Z1, Z0, K1
+	VMINPS       Z1, Z0, Z2
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      128(CX), Z1
+	VMOVUPS      192(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VUNPCKHPS    Z4, Z2, Z3
+	VUNPCKLPS    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPS    Z1, Z0, Z3
+	VUNPCKLPS    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      256(CX), Z1
+	VMOVUPS      320(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VUNPCKHPD    Z4, Z2, Z3
+	VUNPCKLPD    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPD    Z1, Z0, Z3
+	VUNPCKLPD    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      512(CX), Z1
+	VMOVUPS      576(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      640(CX), Z3
+	VMOVUPS      704(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      768(CX), Z3
+	VMOVUPS      832(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      896(CX), Z5
+	VMOVUPS      960(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xee, Z4, Z2, Z3
+	VSHUFF32X4   $0x44, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xee, Z1, Z0, Z3
+	VSHUFF32X4   $0x44, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      1024(CX), Z1
+	VMOVUPS      1088(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      1152(CX), Z3
+	VMOVUPS      1216(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1280(CX), Z3
+	VMOVUPS      1344(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1408(CX), Z5
+	VMOVUPS      1472(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1536(CX), Z3
+	VMOVUPS      1600(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1664(CX), Z5
+	VMOVUPS      1728(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VMOVUPS      1792(CX), Z5
+	VMOVUPS      1856(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VMOVUPS      1920(CX), Z7
+	VMOVUPS      1984(CX), Z9
+	VCMPPS       $0x03, Z9, Z7, K2
+	KORW         K2, K1, K1
+	VMINPS       Z9, Z7, Z10
+	VMAXPS       Z9, Z7, Z7
+	VUNPCKHPS    Z10, Z8, Z9
+	VUNPCKLPS    Z10, Z8, Z8
+	VMINPS       Z9, Z8, Z8
+	VUNPCKHPS    Z7, Z5, Z9
+	VUNPCKLPS    Z7, Z5, Z5
+	VMAXPS       Z9, Z5, Z5
+	VUNPCKHPD    Z8, Z6, Z7
+	VUNPCKLPD    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPD    Z5, Z3, Z7
+	VUNPCKLPD    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VSHUFF32X4   $0xee, Z6, Z4, Z5
+	VSHUFF32X4   $0x44, Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VSHUFF32X4   $0xee, Z3, Z1, Z5
+	VSHUFF32X4   $0x44, Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xdd, Z4, Z2, Z3
+	VSHUFF32X4   $0x88, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xdd, Z1, Z0, Z3
+	VSHUFF32X4   $0x88, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	KMOVW        K1, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VMOVUPS      Z2, Z1
+	VBROADCASTSS signMask<>+0(SB), Z3
+	VPXORD       Z3, Z1, Z1
+	VMAXPS       Z1, Z0, Z3
+	VBROADCASTSS zeroF<>+0(SB), Z4
+	VCMPPS       $0x04, Z4, Z3, K1
+	VBROADCASTSS leastF<>+0(SB), Z4
+	VCMPPS       $0x11, Z4, Z3, K2
+	KANDW        K1, K2, K2
+	VBROADCASTSS infBits<>+0(SB), Z4
+	VCMPPS       $0x05, Z4, Z3, K3
+	KORW         K3, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VCMPPS       $0x1e, Z1, Z0, K2
+	VMOVAPS      Z0, K2, Z2
+	VMOVAPS.Z    Z2, K1, Z2
+	VMOVUPS      Z2, 64(SP)
+	VCMPPS       $0x00, Z1, Z0, K2
+	KANDW        K1, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JZ           found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 64(SP)(SI*4), Z0
+	VBROADCASTSS absMask<>+0(SB), Z1
+	VPANDD       Z1, Z0, Z0
+	VMOVUPS      (DI), Z2
+	VPANDD       Z1, Z2, Z2
+	VCMPPS       $0x00, Z0, Z2, K2
+	KMOVW        K2, R8
+	VMOVUPS      64(DI), Z2
+	VPANDD       Z1, Z2, Z2
+	VCMPPS       $0x00, Z0, Z2, K2
+	KMOVW        K2, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 64(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS      64(SP), Z0
+	VBROADCASTSS q5_0BlocksWideDivisor<>+0(SB), Z1
+	VDIVPS       Z1, Z0, Z0
+	VCVTPS2PH    $0x00, Z0, (SP)
+	VBROADCASTSS oneF<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z1
+	VMOVUPS      Z1, 128(SP)
+
+	// Levels.
+	VBROADCASTSS q5_0BlocksWideShift<>+0(SB), Z0
+	VBROADCASTSS q5_0BlocksWideTop<>+0(SB), Z1
+	XORQ         BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 128(SP)(BX*4), Z2
+	VMOVUPS      (CX), Z3
+	VMULPS       Z2, Z3, Z3
+	VADDPS       Z0, Z3, Z3
+	VCVTTPS2DQ   Z3, Z3
+	VPMINSD      Z1, Z3, Z3
+	VMOVUPS      64(CX), Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	VCVTTPS2DQ   Z4, Z4
+	VPMINSD      Z1, Z4, Z4
+	VBROADCASTSS sixteensI<>+0(SB), Z2
+	VPTESTMD     Z2, Z3, K1
+	KMOVW        K1, DI
+	MOVW         DI, 2(AX)
+	VBROADCASTSS sixteensI<>+0(SB), Z2
+	VPTESTMD     Z2, Z4, K1
+	KMOVW        K1, DI
+	MOVW         DI, 4(AX)
+	VBROADCASTSS fifteensI<>+0(SB), Z2
+	VPANDD       Z2, Z3, Z3
+	VPSLLD       $0x04, Z4, Z4
+	VPORD        Z4, Z3, Z3
+	VPMOVDB      Z3, 6(AX)
+	ADDQ         $+128, CX
+	ADDQ         $0x16, AX
+	INCQ         BX
+	CMPQ         BX, $0x10
+	JNE          block
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          batch
+
+stop:
+	MOVQ blocks+16(FP), AX
+	SUBQ DX, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA q5_0BlocksWideDivisor<>+0(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+4(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+8(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+12(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+16(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+20(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+24(SB)/4, $0xc1800000
+DATA q5_0BlocksWideDivisor<>+28(SB)/4, $0xc1800000
+GLOBL q5_0BlocksWideDivisor<>(SB), RODATA|NOPTR, $32
+
+DATA q5_0BlocksWideShift<>+0(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+4(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+8(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+12(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+16(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+20(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+24(SB)/4, $0x41840000
+DATA q5_0BlocksWideShift<>+28(SB)/4, $0x41840000
+GLOBL q5_0BlocksWideShift<>(SB), RODATA|NOPTR, $32
+
+DATA q5_0BlocksWideTop<>+0(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+4(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+8(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+12(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+16(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+20(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+24(SB)/4, $0x0000001f
+DATA q5_0BlocksWideTop<>+28(SB)/4, $0x0000001f
+GLOBL q5_0BlocksWideTop<>(SB), RODATA|NOPTR, $32
+
+DATA sixteensI<>+0(SB)/4, $0x00000010
+DATA sixteensI<>+4(SB)/4, $0x00000010
+DATA sixteensI<>+8(SB)/4, $0x00000010
+DATA sixteensI<>+12(SB)/4, $0x00000010
+DATA sixteensI<>+16(SB)/4, $0x00000010
+DATA sixteensI<>+20(SB)/4, $0x00000010
+DATA sixteensI<>+24(SB)/4, $0x00000010
+DATA sixteensI<>+28(SB)/4, $0x00000010
+GLOBL sixteensI<>(SB), RODATA|NOPTR, $32
+
+DATA fifteensI<>+0(SB)/4, $0x0000000f
+DATA fifteensI<>+4(SB)/4, $0x0000000f
+DATA fifteensI<>+8(SB)/4, $0x0000000f
+DATA fifteensI<>+12(SB)/4, $0x0000000f
+DATA fifteensI<>+16(SB)/4, $0x0000000f
+DATA fifteensI<>+20(SB)/4, $0x0000000f
+DATA fifteensI<>+24(SB)/4, $0x0000000f
+DATA fifteensI<>+28(SB)/4, $0x0000000f
+GLOBL fifteensI<>(SB), RODATA|NOPTR, $32
+
+// func q4_1BlocksWide(dst *byte, src *float32, blocks int) int
+// Requires: AVX, AVX512F
+TEXT ·q4_1BlocksWide(SB), NOSPLIT, $192-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x10
+	JL   stop
+
+batch:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VCMPPS       $0x03, Z1, Z0, K1
+	VMINPS       Z1, Z0, Z2
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      128(CX), Z1
+	VMOVUPS      192(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VUNPCKHPS    Z4, Z2, Z3
+	VUNPCKLPS    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPS    Z1, Z0, Z3
+	VUNPCKLPS    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      256(CX), Z1
+	VMOVUPS      320(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VUNPCKHPD    Z4, Z2, Z3
+	VUNPCKLPD    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPD    Z1, Z0, Z3
+	VUNPCKLPD    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      512(CX), Z1
+	VMOVUPS      576(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      640(CX), Z3
+	VMOVUPS      704(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      768(CX), Z3
+	VMOVUPS      832(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      896(CX), Z5
+	VMOVUPS      960(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xee, Z4, Z2, Z3
+	VSHUFF32X4   $0x44, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xee, Z1, Z0, Z3
+	VSHUFF32X4   $0x44, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      1024(CX), Z1
+	VMOVUPS      1088(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      1152(CX), Z3
+	VMOVUPS      1216(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1280(CX), Z3
+	VMOVUPS      1344(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1408(CX), Z5
+	VMOVUPS      1472(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1536(CX), Z3
+	VMOVUPS      1600(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1664(CX), Z5
+	VMOVUPS      1728(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VMOVUPS      1792(CX), Z5
+	VMOVUPS      1856(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VMOVUPS      1920(CX), Z7
+	VMOVUPS      1984(CX), Z9
+	VCMPPS       $0x03, Z9, Z7, K2
+	KORW         K2, K1, K1
+	VMINPS       Z9, Z7, Z10
+	VMAXPS       Z9, Z7, Z7
+	VUNPCKHPS    Z10, Z8, Z9
+	VUNPCKLPS    Z10, Z8, Z8
+	VMINPS       Z9, Z8, Z8
+	VUNPCKHPS    Z7, Z5, Z9
+	VUNPCKLPS    Z7, Z5, Z5
+	VMAXPS       Z9, Z5, Z5
+	VUNPCKHPD    Z8, Z6, Z7
+	VUNPCKLPD    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPD    Z5, Z3, Z7
+	VUNPCKLPD    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VSHUFF32X4   $0xee, Z6, Z4, Z5
+	VSHUFF32X4   $0x44, Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VSHUFF32X4   $0xee, Z3, Z1, Z5
+	VSHUFF32X4   $0x44, Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xdd, Z4, Z2, Z3
+	VSHUFF32X4   $0x88, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xdd, Z1, Z0, Z3
+	VSHUFF32X4   $0x88, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	KMOVW        K1, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VSUBPS       Z2, Z0, Z0
+	VBROADCASTSS zeroF<>+0(SB), Z1
+	VCMPPS       $0x04, Z1, Z0, K1
+	VBROADCASTSS leastF<>+0(SB), Z1
+	VCMPPS       $0x11, Z1, Z0, K2
+	KANDW        K1, K2, K2
+	VBROADCASTSS infBits<>+0(SB), Z1
+	VCMPPS       $0x05, Z1, Z0, K3
+	KORW         K3, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      Z2, 64(SP)
+	VBROADCASTSS zeroF<>+0(SB), Z1
+	VCMPPS       $0x00, Z1, Z2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JZ           found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 64(SP)(SI*4), Z1
+	VBROADCASTSS absMask<>+0(SB), Z2
+	VPANDD       Z2, Z1, Z1
+	VMOVUPS      (DI), Z3
+	VPANDD       Z2, Z3, Z3
+	VCMPPS       $0x00, Z1, Z3, K2
+	KMOVW        K2, R8
+	VMOVUPS      64(DI), Z3
+	VPANDD       Z2, Z3, Z3
+	VCMPPS       $0x00, Z1, Z3, K2
+	KMOVW        K2, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 64(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS      64(SP), Z1
+	VCVTPS2PH    $0x00, Z1, 32(SP)
+	VBROADCASTSS q4_1BlocksWideDivisor<>+0(SB), Z1
+	VDIVPS       Z1, Z0, Z0
+	VCVTPS2PH    $0x00, Z0, (SP)
+	VBROADCASTSS oneF<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z1
+	VMOVUPS      Z1, 128(SP)
+
+	// Levels.
+	VBROADCASTSS q4_1BlocksWideShift<>+0(SB), Z0
+	VBROADCASTSS q4_1BlocksWideTop<>+0(SB), Z1
+	XORQ         BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 128(SP)(BX*4), Z2
+	MOVWLZX      32(SP)(BX*2), DI
+	MOVW         DI, 2(AX)
+	VBROADCASTSS 64(SP)(BX*4), Z3
+	VMOVUPS      (CX), Z4
+	VSUBPS       Z3, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	VCVTTPS2DQ   Z4, Z4
+	VPMINSD      Z1, Z4, Z4
+	VMOVUPS      64(CX), Z5
+	VSUBPS       Z3, Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VADDPS       Z0, Z5, Z5
+	VCVTTPS2DQ   Z5, Z5
+	VPMINSD      Z1, Z5, Z5
+	VPSLLD       $0x04, Z5, Z5
+	VPORD        Z5, Z4, Z4
+	VPMOVDB      Z4, 4(AX)
+	ADDQ         $+128, CX
+	ADDQ         $0x14, AX
+	INCQ         BX
+	CMPQ         BX, $0x10
+	JNE          block
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          batch
+
+stop:
+	MOVQ blocks+16(FP), AX
+	SUBQ DX, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA q4_1BlocksWideDivisor<>+0(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+4(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+8(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+12(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+16(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+20(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+24(SB)/4, $0x41700000
+DATA q4_1BlocksWideDivisor<>+28(SB)/4, $0x41700000
+GLOBL q4_1BlocksWideDivisor<>(SB), RODATA|NOPTR, $32
+
+DATA q4_1BlocksWideShift<>+0(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+4(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+8(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+12(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+16(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+20(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+24(SB)/4, $0x3f000000
+DATA q4_1BlocksWideShift<>+28(SB)/4, $0x3f000000
+GLOBL q4_1BlocksWideShift<>(SB), RODATA|NOPTR, $32
+
+DATA q4_1BlocksWideTop<>+0(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+4(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+8(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+12(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+16(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+20(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+24(SB)/4, $0x0000000f
+DATA q4_1BlocksWideTop<>+28(SB)/4, $0x0000000f
+GLOBL q4_1BlocksWideTop<>(SB), RODATA|NOPTR, $32
+
+// func q5_1BlocksWide(dst *byte, src *float32, blocks int) int
+// Requires: AVX, AVX512F
+TEXT ·q5_1BlocksWide(SB), NOSPLIT, $192-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	CMPQ DX, $0x10
+	JL   stop
+
+batch:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VCMPPS       $0x03, Z1, Z0, K1
+	VMINPS       Z1, Z0, Z2
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      128(CX), Z1
+	VMOVUPS      192(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VUNPCKHPS    Z4, Z2, Z3
+	VUNPCKLPS    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPS    Z1, Z0, Z3
+	VUNPCKLPS    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      256(CX), Z1
+	VMOVUPS      320(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VUNPCKHPD    Z4, Z2, Z3
+	VUNPCKLPD    Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VUNPCKHPD    Z1, Z0, Z3
+	VUNPCKLPD    Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      512(CX), Z1
+	VMOVUPS      576(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      640(CX), Z3
+	VMOVUPS      704(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      768(CX), Z3
+	VMOVUPS      832(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      896(CX), Z5
+	VMOVUPS      960(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xee, Z4, Z2, Z3
+	VSHUFF32X4   $0x44, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xee, Z1, Z0, Z3
+	VSHUFF32X4   $0x44, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      1024(CX), Z1
+	VMOVUPS      1088(CX), Z3
+	VCMPPS       $0x03, Z3, Z1, K2
+	KORW         K2, K1, K1
+	VMINPS       Z3, Z1, Z4
+	VMAXPS       Z3, Z1, Z1
+	VMOVUPS      1152(CX), Z3
+	VMOVUPS      1216(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VUNPCKHPS    Z6, Z4, Z5
+	VUNPCKLPS    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPS    Z3, Z1, Z5
+	VUNPCKLPS    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1280(CX), Z3
+	VMOVUPS      1344(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1408(CX), Z5
+	VMOVUPS      1472(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VUNPCKHPD    Z6, Z4, Z5
+	VUNPCKLPD    Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VUNPCKHPD    Z3, Z1, Z5
+	VUNPCKLPD    Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VMOVUPS      1536(CX), Z3
+	VMOVUPS      1600(CX), Z5
+	VCMPPS       $0x03, Z5, Z3, K2
+	KORW         K2, K1, K1
+	VMINPS       Z5, Z3, Z6
+	VMAXPS       Z5, Z3, Z3
+	VMOVUPS      1664(CX), Z5
+	VMOVUPS      1728(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VUNPCKHPS    Z8, Z6, Z7
+	VUNPCKLPS    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPS    Z5, Z3, Z7
+	VUNPCKLPS    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VMOVUPS      1792(CX), Z5
+	VMOVUPS      1856(CX), Z7
+	VCMPPS       $0x03, Z7, Z5, K2
+	KORW         K2, K1, K1
+	VMINPS       Z7, Z5, Z8
+	VMAXPS       Z7, Z5, Z5
+	VMOVUPS      1920(CX), Z7
+	VMOVUPS      1984(CX), Z9
+	VCMPPS       $0x03, Z9, Z7, K2
+	KORW         K2, K1, K1
+	VMINPS       Z9, Z7, Z10
+	VMAXPS       Z9, Z7, Z7
+	VUNPCKHPS    Z10, Z8, Z9
+	VUNPCKLPS    Z10, Z8, Z8
+	VMINPS       Z9, Z8, Z8
+	VUNPCKHPS    Z7, Z5, Z9
+	VUNPCKLPS    Z7, Z5, Z5
+	VMAXPS       Z9, Z5, Z5
+	VUNPCKHPD    Z8, Z6, Z7
+	VUNPCKLPD    Z8, Z6, Z6
+	VMINPS       Z7, Z6, Z6
+	VUNPCKHPD    Z5, Z3, Z7
+	VUNPCKLPD    Z5, Z3, Z3
+	VMAXPS       Z7, Z3, Z3
+	VSHUFF32X4   $0xee, Z6, Z4, Z5
+	VSHUFF32X4   $0x44, Z6, Z4, Z4
+	VMINPS       Z5, Z4, Z4
+	VSHUFF32X4   $0xee, Z3, Z1, Z5
+	VSHUFF32X4   $0x44, Z3, Z1, Z1
+	VMAXPS       Z5, Z1, Z1
+	VSHUFF32X4   $0xdd, Z4, Z2, Z3
+	VSHUFF32X4   $0x88, Z4, Z2, Z2
+	VMINPS       Z3, Z2, Z2
+	VSHUFF32X4   $0xdd, Z1, Z0, Z3
+	VSHUFF32X4   $0x88, Z1, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	KMOVW        K1, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VSUBPS       Z2, Z0, Z0
+	VBROADCASTSS zeroF<>+0(SB), Z1
+	VCMPPS       $0x04, Z1, Z0, K1
+	VBROADCASTSS leastF<>+0(SB), Z1
+	VCMPPS       $0x11, Z1, Z0, K2
+	KANDW        K1, K2, K2
+	VBROADCASTSS infBits<>+0(SB), Z1
+	VCMPPS       $0x05, Z1, Z0, K3
+	KORW         K3, K2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JNZ          stop
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      Z2, 64(SP)
+	VBROADCASTSS zeroF<>+0(SB), Z1
+	VCMPPS       $0x00, Z1, Z2, K2
+	KMOVW        K2, BX
+	TESTL        BX, BX
+	JZ           found
+
+first:
+	BSFL         BX, SI
+	MOVL         SI, DI
+	SHLQ         $0x07, DI
+	ADDQ         CX, DI
+	VBROADCASTSS 64(SP)(SI*4), Z1
+	VBROADCASTSS absMask<>+0(SB), Z2
+	VPANDD       Z2, Z1, Z1
+	VMOVUPS      (DI), Z3
+	VPANDD       Z2, Z3, Z3
+	VCMPPS       $0x00, Z1, Z3, K2
+	KMOVW        K2, R8
+	VMOVUPS      64(DI), Z3
+	VPANDD       Z2, Z3, Z3
+	VCMPPS       $0x00, Z1, Z3, K2
+	KMOVW        K2, R9
+	SHLL         $0x10, R9
+	ORL          R9, R8
+	BSFL         R8, R8
+	MOVL         (DI)(R8*4), R8
+	MOVL         R8, 64(SP)(SI*4)
+	LEAL         -1(BX), R8
+	ANDL         R8, BX
+	JNZ          first
+
+found:
+	VMOVUPS      64(SP), Z1
+	VCVTPS2PH    $0x00, Z1, 32(SP)
+	VBROADCASTSS q5_1BlocksWideDivisor<>+0(SB), Z1
+	VDIVPS       Z1, Z0, Z0
+	VCVTPS2PH    $0x00, Z0, (SP)
+	VBROADCASTSS oneF<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z1
+	VMOVUPS      Z1, 128(SP)
+
+	// Levels.
+	VBROADCASTSS q5_1BlocksWideShift<>+0(SB), Z0
+	VBROADCASTSS q5_1BlocksWideTop<>+0(SB), Z1
+	XORQ         BX, BX
+
+block:
+	MOVWLZX      (SP)(BX*2), DI
+	MOVW         DI, (AX)
+	VBROADCASTSS 128(SP)(BX*4), Z2
+	MOVWLZX      32(SP)(BX*2), DI
+	MOVW         DI, 2(AX)
+	VBROADCASTSS 64(SP)(BX*4), Z3
+	VMOVUPS      (CX), Z4
+	VSUBPS       Z3, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	VCVTTPS2DQ   Z4, Z4
+	VPMINSD      Z1, Z4, Z4
+	VMOVUPS      64(CX), Z5
+	VSUBPS       Z3, Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VADDPS       Z0, Z5, Z5
+	VCVTTPS2DQ   Z5, Z5
+	VPMINSD      Z1, Z5, Z5
+	VBROADCASTSS sixteensI<>+0(SB), Z2
+	VPTESTMD     Z2, Z4, K1
+	KMOVW        K1, DI
+	MOVW         DI, 4(AX)
+	VBROADCASTSS sixteensI<>+0(SB), Z2
+	VPTESTMD     Z2, Z5, K1
+	KMOVW        K1, DI
+	MOVW         DI, 6(AX)
+	VBROADCASTSS fifteensI<>+0(SB), Z2
+	VPANDD       Z2, Z4, Z4
+	VPSLLD       $0x04, Z5, Z5
+	VPORD        Z5, Z4, Z4
+	VPMOVDB      Z4, 8(AX)
+	ADDQ         $+128, CX
+	ADDQ         $0x18, AX
+	INCQ         BX
+	CMPQ         BX, $0x10
+	JNE          block
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          batch
+
+stop:
+	MOVQ blocks+16(FP), AX
+	SUBQ DX, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA q5_1BlocksWideDivisor<>+0(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+4(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+8(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+12(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+16(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+20(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+24(SB)/4, $0x41f80000
+DATA q5_1BlocksWideDivisor<>+28(SB)/4, $0x41f80000
+GLOBL q5_1BlocksWideDivisor<>(SB), RODATA|NOPTR, $32
+
+DATA q5_1BlocksWideShift<>+0(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+4(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+8(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+12(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+16(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+20(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+24(SB)/4, $0x3f000000
+DATA q5_1BlocksWideShift<>+28(SB)/4, $0x3f000000
+GLOBL q5_1BlocksWideShift<>(SB), RODATA|NOPTR, $32
+
+DATA q5_1BlocksWideTop<>+0(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+4(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+8(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+12(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+16(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+20(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+24(SB)/4, $0x0000001f
+DATA q5_1BlocksWideTop<>+28(SB)/4, $0x0000001f
+GLOBL q5_1BlocksWideTop<>(SB), RODATA|NOPTR, $32
 
 // func compareBlocksWide(lanes *byte, x *float32, y *float32, n int)
 // Requires: AVX, AVX512F

@@ -4,35 +4,56 @@ package kernels
 
 import "unsafe"
 
-// blockKernel makes blocks of 32 values and returns how many it made: it stops before one that is out of the ordinary.
+// blockKernel makes blocks of 32 values, some at a time, and returns how many it made: it stops before some among which
+// one is out of the ordinary.
 type blockKernel func(dst *byte, src *float32, blocks int) int
 
-// stream makes blocks with a kernel, and those that it leaves with the reference.
-func stream(dst []byte, src []float32, size int, kernel blockKernel, reference func([]byte, []float32)) {
+// stream makes blocks with a kernel, and those that it leaves with the reference, batch by batch.
+func stream(dst []byte, src []float32, size, batch int, kernel blockKernel, reference func([]byte, []float32)) {
 	for len(src) >= 32 {
 		n := kernel(&dst[0], &src[0], len(src)/32)
 		src, dst = src[32*n:], dst[size*n:]
-		if len(src) >= 32 {
-			reference(dst[:size], src[:32])
-			src, dst = src[32:], dst[size:]
+		if n = min(batch, len(src)/32); n > 0 {
+			reference(dst[:size*n], src[:32*n])
+			src, dst = src[32*n:], dst[size*n:]
 		}
 	}
 }
 
-func quantizeQ4_0SIMD(dst []byte, src []float32) {
-	stream(dst, src, q4_0Size, q4_0Blocks, quantizeQ4_0)
+func quantizeQ4_0SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q4_0Size, 16, q4_0BlocksWide, quantizeQ4_0)
+		return
+	}
+	stream(dst, src, q4_0Size, 8, q4_0Blocks, quantizeQ4_0)
 }
-func quantizeQ4_1SIMD(dst []byte, src []float32) {
-	stream(dst, src, q4_1Size, q4_1Blocks, quantizeQ4_1)
+
+func quantizeQ4_1SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q4_1Size, 16, q4_1BlocksWide, quantizeQ4_1)
+		return
+	}
+	stream(dst, src, q4_1Size, 8, q4_1Blocks, quantizeQ4_1)
 }
-func quantizeQ5_0SIMD(dst []byte, src []float32) {
-	stream(dst, src, q5_0Size, q5_0Blocks, quantizeQ5_0)
+
+func quantizeQ5_0SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q5_0Size, 16, q5_0BlocksWide, quantizeQ5_0)
+		return
+	}
+	stream(dst, src, q5_0Size, 8, q5_0Blocks, quantizeQ5_0)
 }
-func quantizeQ5_1SIMD(dst []byte, src []float32) {
-	stream(dst, src, q5_1Size, q5_1Blocks, quantizeQ5_1)
+
+func quantizeQ5_1SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q5_1Size, 16, q5_1BlocksWide, quantizeQ5_1)
+		return
+	}
+	stream(dst, src, q5_1Size, 8, q5_1Blocks, quantizeQ5_1)
 }
+
 func quantizeQ8_0SIMD(dst []byte, src []float32) {
-	stream(dst, src, q8_0Size, q8_0Blocks, quantizeQ8_0)
+	stream(dst, src, q8_0Size, 1, q8_0Blocks, quantizeQ8_0)
 }
 
 // The CPU is little-endian: single precision is stored as it stands.
