@@ -125,22 +125,3 @@ func eachField(data []byte, f func(protowire.Number, protowire.Type, []byte) err
 	}
 	return nil
 }
-
-// dummyPrefix tells whether a SentencePiece model puts a space before a text: add_dummy_prefix of its
-// NormalizerSpec, true where it isn't stated.
-func dummyPrefix(data []byte) (*bool, error) {
-	on := true
-	err := eachField(data, func(num protowire.Number, typ protowire.Type, value []byte) error {
-		if num != fieldNormalizer || typ != protowire.BytesType {
-			return nil
-		}
-		return eachField(value, func(num protowire.Number, typ protowire.Type, value []byte) error {
-			if num == fieldDummyPrefix && typ == protowire.VarintType {
-				n, _ := protowire.ConsumeVarint(value)
-				on = n != 0
-			}
-			return nil
-		})
-	})
-	return &on, err
-}

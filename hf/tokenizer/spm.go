@@ -42,9 +42,11 @@ func (l *loader) spm() (*Vocab, error) {
 		if size > int64(len(pieces)) {
 			return nil, fmt.Errorf("tokenizer.model has %d pieces, but vocab_size is %d", len(pieces), size)
 		}
-		if v.MidSpacePrefix, err = dummyPrefix(l.files.sentencePiece); err != nil {
+		s, err := parseSpec(l.files.sentencePiece)
+		if err != nil {
 			return nil, fmt.Errorf("tokenizer.model: %w", err)
 		}
+		v.MidSpacePrefix = &s.addPrefix
 	}
 	if err := l.overlayAdded(v); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ const maxTokens = 4 << 20
 
 // Vocab is a model's vocabulary in llama.cpp's terms.
 type Vocab struct {
-	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE) or "bert" (WordPiece)
+	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE), "bert" (WordPiece) or "t5" (Unigram)
 	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"
 	Tokens []string  // by id; bytes of any kind
 	Scores []float32 // by id; nil for BPE
@@ -48,7 +48,9 @@ type Vocab struct {
 
 	LateIDs         []SpecialToken // that the family gives, written after everything else
 	LateEOT         *uint32        // CodeLlama's end of infill, which the converter writes after everything else
-	MidSpacePrefix  *bool          // add_dummy_prefix of InternLM 2's SentencePiece model, written after the tokens
+	ExtraSpaces     *bool          // remove_extra_whitespaces of a Unigram model, written after the tokens
+	Charsmap        []byte         // precompiled_charsmap of a Unigram model: how text is normalised
+	MidSpacePrefix  *bool          // add_dummy_prefix of a SentencePiece model, where the converter writes it after the tokens
 	LateSpacePrefix *bool          // false for Gemma's SentencePiece models, written last
 
 	LateAddBOS *bool // false for a vocabulary of 49152 tokens, written last as well
@@ -106,6 +108,7 @@ const (
 	Any               Kind = iota // tokenizer.model, else tokenizer.json
 	BPEOnly                       // tokenizer.json
 	SentencePieceOnly             // tokenizer.model
+	XLMRoberta                    // sentencepiece.bpe.model, a Unigram model
 	WordPieceOnly                 // tokenizer.json with BERT's kind of model
 )
 
@@ -157,6 +160,9 @@ type loader struct {
 
 // vocab tries the kinds of tokenizer in the converter's order (LlamaModel.set_vocab, Qwen2Model.set_vocab).
 func (l *loader) vocab() (*Vocab, error) {
+	if l.opts.Kind == XLMRoberta {
+		return l.xlmRoberta()
+	}
 	if l.opts.Phi {
 		l.opts.Kind = SentencePieceOnly
 		if str(l.files.config["tokenizer_class"]) == "GPT2Tokenizer" {

@@ -21,7 +21,7 @@ var all = []*family{
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
 	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2,
-	bert,
+	bert, xlmroberta,
 	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
 }
 

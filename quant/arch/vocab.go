@@ -19,7 +19,7 @@ func (m *mapping) vocabulary(o Options) error {
 	if n := int64(len(v.Tokens)); n != m.dims.vocab {
 		return fmt.Errorf("the tokenizer has %d tokens, the model %d", n, m.dims.vocab)
 	}
-	writeVocab(&m.model.Metadata, v)
+	writeVocab(&m.model.Metadata, v, uint32(m.config.integer("type_vocab_size")))
 	return nil
 }
 
@@ -33,7 +33,7 @@ var specialKeys = map[string]string{
 
 // writeVocab sets the keys in the converter's order (_set_vocab_* in conversion/base.py and
 // SpecialVocab.add_to_gguf). Empty strings and lists are left out, as GGUFWriter does.
-func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
+func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, typeCount uint32) {
 	const prefix = "tokenizer.ggml."
 	flag := func(key string, b *bool) {
 		if b != nil {
@@ -49,6 +49,13 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab) {
 	}
 	m.Set(prefix+"token_type", v.Types)
 	flag("add_space_prefix", v.MidSpacePrefix)
+	if v.ExtraSpaces != nil {
+		m.Set(prefix+"token_type_count", typeCount)
+		m.Set(prefix+"remove_extra_whitespaces", *v.ExtraSpaces)
+	}
+	if len(v.Charsmap) > 0 {
+		m.Set(prefix+"precompiled_charsmap", v.Charsmap)
+	}
 	if len(v.Merges) > 0 {
 		m.Set(prefix+"merges", v.Merges)
 	}

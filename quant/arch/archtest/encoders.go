@@ -35,6 +35,35 @@ func (c *Checkpoint) bert() {
 	c.wordPiece()
 }
 
+// xlmRoberta has a position for each of two ids that come before the first.
+func (c *Checkpoint) xlmRoberta() {
+	c.bert()
+	c.set("architectures", []string{"XLMRobertaModel"}, "max_position_embeddings", 130, "type_vocab_size", 1, "layer_norm_eps", 1e-5, "pad_token_id", 1, "bos_token_id", 0, "eos_token_id", 2)
+	c.Drop("embeddings.weight")
+	c.Drop("embeddings.LayerNorm.gamma")
+	c.Drop("embeddings.LayerNorm.beta")
+	c.add("embeddings.word_embeddings.weight", Vocab, width)
+	c.add("embeddings.position_embeddings.weight", 130, width)
+	c.add("embeddings.token_type_embeddings.weight", 1, width)
+	c.both("embeddings.LayerNorm", width)
+	delete(c.Files, "tokenizer.json")
+	c.unigram()
+}
+
+func (c *Checkpoint) xlmReranker() {
+	c.xlmRoberta()
+	c.set("architectures", []string{"XLMRobertaForSequenceClassification"}, "id2label", map[string]string{"0": "LABEL_0"})
+	c.Drop("pooler.dense.weight")
+	c.Drop("pooler.dense.bias")
+	for i, t := range c.Tensors {
+		c.Tensors[i].Name = "roberta." + t.Name
+	}
+	c.both("classifier.dense", width, width)
+	c.both("classifier.out_proj", 1, width)
+	delete(c.Files, "modules.json")
+	delete(c.Files, "1_Pooling/config.json")
+}
+
 // wordPiece writes BERT's kind of tokenizer.json: special tokens, letters at the start of words and within, and words.
 func (c *Checkpoint) wordPiece() {
 	vocab := map[string]int{}

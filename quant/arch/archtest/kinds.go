@@ -71,6 +71,8 @@ var kinds = []kind{
 // tells a model from others by how many layers it has.
 var silentKinds = []kind{
 	{"tiny-bert", (*Checkpoint).bert},
+	{"tiny-xlm-roberta", (*Checkpoint).xlmRoberta},
+	{"tiny-xlm-reranker", (*Checkpoint).xlmReranker},
 	{"tiny-deepseek2", (*Checkpoint).deepseekV2},
 }
 
@@ -100,8 +102,13 @@ func (c *Checkpoint) add(name string, shape ...int64) {
 	c.Tensors = append(c.Tensors, random(name, c.dtype, scale, shape...))
 }
 
-// each makes a tensor for every layer and, where the name has a {e}, for each of n things in it.
+// each makes a tensor for every layer and, where the name has a {e}, for each of n things in it; one tensor where the
+// name has no {i}.
 func (c *Checkpoint) each(n int, name string, shape ...int64) {
+	if !strings.Contains(name, "{i}") {
+		c.add(name, shape...)
+		return
+	}
 	for layer := range Layers {
 		c.layer(layer, n, name, shape...)
 	}

@@ -207,6 +207,38 @@ func (c *Checkpoint) namedTemplates() {
 	c.Files["additional_chat_templates/tool_use.jinja"] = []byte("{{ tools }}")
 }
 
+// unigram writes sentencepiece.bpe.model as XLM-RoBERTa has it: words and letters with their probabilities.
+func (c *Checkpoint) unigram() {
+	var model []byte
+	seen := map[string]bool{}
+	add := func(text string, score float32, kind uint64) {
+		if seen[text] {
+			return
+		}
+		seen[text] = true
+		p := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), text)
+		p = protowire.AppendFixed32(protowire.AppendTag(p, 2, protowire.Fixed32Type), math.Float32bits(score))
+		p = protowire.AppendVarint(protowire.AppendTag(p, 3, protowire.VarintType), kind)
+		model = protowire.AppendBytes(protowire.AppendTag(model, 1, protowire.BytesType), p)
+	}
+	add("<unk>", 0, 2)
+	add("<s>", 0, 3)
+	add("</s>", 0, 3)
+	for i, w := range strings.Fields(corpus) {
+		add("▁"+w, -5-float32(i)/64, 1)
+	}
+	for i, r := range "▁" + strings.ReplaceAll(strings.ReplaceAll(corpus, "\n", ""), " ", "") {
+		add(string(r), -10-float32(i)/64, 1)
+	}
+	trainer := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), 1) // model_type: Unigram
+	model = protowire.AppendBytes(protowire.AppendTag(model, 2, protowire.BytesType), trainer)
+	normalizer := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "identity")
+	model = protowire.AppendBytes(protowire.AppendTag(model, 3, protowire.BytesType), normalizer)
+	c.Files["sentencepiece.bpe.model"] = model
+	c.json("tokenizer_config.json", map[string]any{"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>",
+		"unk_token": "<unk>", "mask_token": "<mask>", "tokenizer_class": "XLMRobertaTokenizer"})
+}
+
 // sentencePiece writes tokenizer.model: the unknown piece, two control pieces, bytes, merged pieces and single
 // characters. It ends short of the vocabulary, and two added tokens stand in the gap.
 func (c *Checkpoint) sentencePiece() {
