@@ -1,0 +1,156 @@
+package tokenizer
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+func TestWordPiecesGetASpaceOrLoseTheirHashes(t *testing.T) {
+	t.Parallel()
+	v := mustLoad(t, map[string]any{"tokenizer.json": object{
+		"model":        object{"type": "WordPiece", "vocab": object{"[PAD]": 0, "un": 1, "##able": 2, "##": 3, "[CLS]": 4}},
+		"added_tokens": []any{object{"id": 0, "content": "[PAD]", "special": true}, object{"id": 4, "content": "[CLS]", "special": true}},
+		"normalizer":   object{"type": "BertNormalizer", "lowercase": true},
+	}}, Options{Kind: WordPieceOnly, VocabSize: 6})
+	if want := []string{"[PAD]", "▁un", "able", "", "[CLS]", "▁[PAD5]"}; !slices.Equal(v.Tokens, want) {
+		t.Errorf("got %q, want %q", v.Tokens, want)
+	}
+	if want := []int32{Control, Normal, Normal, Normal, Control, Unused}; !slices.Equal(v.Types, want) {
+		t.Errorf("types %v, want %v", v.Types, want)
+	}
+	if v.Model != "bert" || v.Pre != "default" || v.Lowercase == nil || !*v.Lowercase {
+		t.Errorf("model %q, pre-tokenizer %q, lowercase %v", v.Model, v.Pre, v.Lowercase)
+	}
+}
+
+// trained adds what a SentencePiece model says of its training and of normalisation.
+func trained(model []byte, modelType uint64, charsmap string, flags ...protowire.Number) []byte {
+	spec := protowire.AppendVarint(protowire.AppendTag(nil, fieldModelType, protowire.VarintType), modelType)
+	model = protowire.AppendBytes(protowire.AppendTag(slices.Clone(model), fieldTrainer, protowire.BytesType), spec)
+	normal := protowire.AppendString(protowire.AppendTag(nil, fieldCharsmap, protowire.BytesType), charsmap)
+	for _, off := range flags {
+		normal = protowire.AppendVarint(protowire.AppendTag(normal, off, protowire.VarintType), 0)
+	}
+	return protowire.AppendBytes(protowire.AppendTag(model, fieldNormalizer, protowire.BytesType), normal)
+}
+
+func TestUnigramPiecesMoveByOne(t *testing.T) {
+	t.Parallel()
+	model := trained(proto(piece{"<unk>", 0, Unknown}, piece{"<s>", 0, Control}, piece{"</s>", 0, Control}, piece{"▁a", -1, Normal}, piece{"b", -2, UserDefined}),
+		1, "map", fieldDummyPrefix)
+	v := mustLoad(t, map[string]any{"sentencepiece.bpe.model": model}, Options{Kind: XLMRoberta, VocabSize: 8})
+	if want := []string{"<s>", "<pad>", "</s>", "<unk>", "▁a", "b", "[PAD5]", "[PAD6]"}; !slices.Equal(v.Tokens, want) {
+		t.Errorf("got %q, want %q", v.Tokens, want)
+	}
+	if want := []float32{0, 0, 0, 0, -1, -2, paddingScore, paddingScore}; !slices.Equal(v.Scores, want) {
+		t.Errorf("scores %v, want %v", v.Scores, want)
+	}
+	if want := []int32{Control, Control, Control, Unknown, Normal, Normal, Unused, Unused}; !slices.Equal(v.Types, want) {
+		t.Errorf("types %v, want %v", v.Types, want)
+	}
+	if v.Model != "t5" || string(v.Charsmap) != "map" || *v.MidSpacePrefix || !*v.ExtraSpaces {
+		t.Errorf("model %q, charsmap %q, space prefix %t, extra spaces removed %t", v.Model, v.Charsmap, *v.MidSpacePrefix, *v.ExtraSpaces)
+	}
+}
+
+func TestInternLMTypesItsPieces(t *testing.T) {
+	t.Parallel()
+	model := proto(piece{"<unk>", 0, Unknown}, piece{"\x00", -1, Normal}, piece{"[UNUSED_TOKEN_1]", -2, Normal}, piece{"a", -3, Normal}, piece{"c", -4, Normal})
+	v := mustLoad(t, map[string]any{
+		"tokenizer.model":       model,
+		"config.json":           object{"eos_token_id": 3},
+		"tokenizer_config.json": object{"added_tokens_decoder": object{"4": object{"content": "<|im_end|>", "special": true}, "3": object{"content": "▁x", "special": false}}},
+	}, Options{Kind: SentencePieceOnly, InternLM: true, VocabSize: 5})
+	if want := []string{"<unk>", "🐉", "[UNUSED_TOKEN_1]", "▁x", "<|im_end|>"}; !slices.Equal(v.Tokens, want) {
+		t.Errorf("got %q, want %q", v.Tokens, want)
+	}
+	if want := []int32{Unknown, Normal, Unused, UserDefined, Control}; !slices.Equal(v.Types, want) {
+		t.Errorf("types %v, want %v", v.Types, want)
+	}
+	if diff := cmp.Diff([]SpecialToken{{"eos", 4}}, v.Special); diff != "" {
+		t.Errorf("special tokens (-want +got):\n%s", diff)
+	}
+}
+
+func TestPhiTakesAddedTokensAsTheyStand(t *testing.T) {
+	t.Parallel()
+	files := map[string]any{
+		"tokenizer.model":       proto(smallModel...),
+		"tokenizer_config.json": object{"tokenizer_class": "LlamaTokenizer", "added_tokens_decoder": object{"3": object{"content": "<|x|>", "special": false}}},
+		"tokenizer.json":        object{"model": object{"type": "BPE", "vocab": object{"a": 0}, "merges": []string{"a a"}}, "added_tokens": []any{object{"id": 4, "content": "▁y", "special": false}}},
+	}
+	v := mustLoad(t, files, Options{Phi: true, VocabSize: 6})
+	if v.Tokens[3] != "<|x|>" || v.Types[3] != UserDefined || v.Tokens[4] != "▁y" || v.Types[4] != UserDefined {
+		t.Errorf("got %q of types %v", v.Tokens, v.Types)
+	}
+	files["tokenizer_config.json"] = object{"tokenizer_class": "GPT2Tokenizer"}
+	files["tokenizer.json"] = object{"model": object{"type": "BPE", "vocab": object{"a": 0}, "merges": []string{"a a"}}, "pre_tokenizer": object{"type": "ByteLevel"}}
+	if v := mustLoad(t, files, Options{Phi: true, VocabSize: 1}); v.Model != "gpt2" {
+		t.Errorf("GPT2Tokenizer: model %q, want gpt2", v.Model)
+	}
+}
+
+func TestRolesThatTheFamilyGives(t *testing.T) {
+	t.Parallel()
+	files := map[string]any{
+		"tokenizer.json": object{"model": object{"type": "BPE", "vocab": object{"a": 0, "b": 1}, "merges": []string{"a b"}}, "pre_tokenizer": object{"type": "ByteLevel"},
+			"added_tokens": []any{object{"id": 2, "content": "<end>", "special": true}, object{"id": 3, "content": "<turn>", "special": true}}},
+		"config.json": object{"eos_token_id": 1},
+	}
+	v := mustLoad(t, files, Options{Kind: BPEOnly, VocabSize: 4, Special: []Role{{"eos", "<end>"}, {"eot", "<turn>"}}})
+	if diff := cmp.Diff([]SpecialToken{{"eos", 1}, {"eot", 3}}, v.Special); diff != "" { // what the files say stays
+		t.Errorf("special tokens (-want +got):\n%s", diff)
+	}
+	v = mustLoad(t, map[string]any{"tokenizer.model": proto(smallModel...), "config.json": object{"pad_token_id": 4}},
+		Options{Kind: SentencePieceOnly, VocabSize: 6, NoSpacePrefix: true, EOT: 5, IDs: []SpecialToken{{"pad", 0}, {"unk", 1}}})
+	if diff := cmp.Diff([]SpecialToken{{"pad", 0}}, v.Special); diff != "" {
+		t.Errorf("special tokens (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]SpecialToken{{"unk", 1}}, v.LateIDs); diff != "" {
+		t.Errorf("late ids (-want +got):\n%s", diff)
+	}
+	if v.LateEOT == nil || *v.LateEOT != 5 || v.LateSpacePrefix == nil || *v.LateSpacePrefix {
+		t.Errorf("eot %v, space prefix %v", v.LateEOT, v.LateSpacePrefix)
+	}
+}
+
+func TestKindsOfVocabularyNameWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	pieces := proto(smallModel...)
+	for _, tc := range []struct {
+		rule  string
+		files map[string]any
+		o     Options
+		want  string
+	}{
+		{"no SentencePiece model", nil, Options{Kind: SentencePieceOnly}, "no tokenizer.model, which this architecture needs"},
+		{"no Unigram model", map[string]any{"tokenizer.model": pieces}, Options{Kind: XLMRoberta}, "no sentencepiece.bpe.model"},
+		{"no WordPiece model", map[string]any{"tokenizer.json": object{"model": object{"type": "BPE", "vocab": object{"a": 0}}}}, Options{Kind: WordPieceOnly}, "a BPE model, this architecture needs WordPiece"},
+		{"Unigram that is BPE", map[string]any{"sentencepiece.bpe.model": trained(pieces, 2, "")}, Options{Kind: XLMRoberta}, "model of type 2, want 1"},
+		{"Unigram cut short", map[string]any{"sentencepiece.bpe.model": trained(pieces, 1, "")[:25]}, Options{Kind: XLMRoberta}, "broken protobuf"},
+		{"a normalizer whose text is longer than it", map[string]any{"sentencepiece.bpe.model": append(slices.Clone(pieces), 0x1a, 0x02, 0x12, 0x7f)}, Options{Kind: XLMRoberta}, "broken protobuf"},
+		{"Unigram of one token", map[string]any{"sentencepiece.bpe.model": trained(proto(piece{"<unk>", 0, Unknown}), 1, "")}, Options{Kind: XLMRoberta, VocabSize: 1}, "1 tokens, want 4 or more"},
+		{"InternLM with too few pieces", map[string]any{"tokenizer.model": pieces}, Options{InternLM: true, VocabSize: 7}, "6 pieces, but vocab_size is 7"},
+		{"a role without its token", map[string]any{"tokenizer.json": object{"model": object{"type": "BPE", "vocab": object{"a": 0}, "merges": []string{"a a"}}, "pre_tokenizer": object{"type": "ByteLevel"}}},
+			Options{Special: []Role{{"eot", "<turn>"}}}, `no added token "<turn>"`},
+	} {
+		if _, err := Load(from(tc.files), tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %s", tc.rule, err, tc.want)
+		}
+	}
+}
+
+func FuzzUnigram(f *testing.F) {
+	f.Add(trained(proto(smallModel...), 1, "map", fieldDummyPrefix, fieldExtraSpaces), int64(8))
+	f.Add([]byte{0x1a, 0x02, 0x12, 0x7f}, int64(1))
+	f.Fuzz(func(t *testing.T, data []byte, size int64) {
+		v, err := Load(from(map[string]any{"sentencepiece.bpe.model": data}), Options{Kind: XLMRoberta, VocabSize: size % 4096})
+		if err == nil && (len(v.Tokens) < 4 || len(v.Tokens) != len(v.Types) || len(v.Tokens) != len(v.Scores)) {
+			t.Errorf("%d tokens, %d types, %d scores", len(v.Tokens), len(v.Types), len(v.Scores))
+		}
+	})
+}
