@@ -1,0 +1,127 @@
+// The other pictures: size against quality, throughput, disk.
+import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
+import { bytes, rate, share } from "./format.js";
+
+/** The width of an element, kept true. */
+function useWidth() {
+  const ref = useRef(/** @type {HTMLElement | null} */ (null));
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    if (!ref.current) return;
+    const o = new ResizeObserver((list) => setWidth(Math.floor(list[0].contentRect.width)));
+    o.observe(ref.current);
+    return () => o.disconnect();
+  }, []);
+  return /** @type {const} */ ([ref, width]);
+}
+
+/** @typedef {{type: string, bytes: number, error: number, picked: boolean, recommended?: boolean, fits?: boolean, note?: string}} Point */
+
+/**
+ * One point for each type: further left is smaller, higher up is closer to the source.
+ * @param {{points: Point[], budget?: number, pick?: (type: string) => void, label: string, measured?: boolean}} p budget: bytes that the file may have
+ */
+export function SizeQuality({ points, budget, pick, label, measured }) {
+  const [ref, width] = useWidth();
+  const W = Math.max(280, width), H = W < 500 ? 260 : 300;
+  const left = 52, right = 16, top = 16, bottom = 36;
+  const list = points.filter((p) => p.bytes > 0);
+  if (!list.length) return html`<div ref=${ref}></div>`;
+  const floor = 0.002;
+  const errors = list.map((p) => Math.max(floor, p.error));
+  const sizes = list.map((p) => p.bytes);
+  const x0 = Math.log2(Math.min(...sizes)) - 0.18, x1 = Math.log2(Math.max(...sizes)) + 0.18;
+  const y0 = Math.log10(Math.min(...errors)) - 0.15, y1 = Math.log10(Math.max(...errors)) + 0.15;
+  const X = (/** @type {number} */ b) => left + ((Math.log2(b) - x0) / (x1 - x0)) * (W - left - right);
+  const Y = (/** @type {number} */ e) => top + ((Math.log10(Math.max(floor, e)) - y0) / (y1 - y0)) * (H - top - bottom);
+  // the best for their size
+  const frontier = [...list].sort((a, b) => a.bytes - b.bytes).filter((p, _, all) => !all.some((q) => q !== p && q.bytes <= p.bytes && q.error < p.error));
+  const ticks = [];
+  for (let e = Math.ceil(x0 * 1), i = 0; e <= x1 && i < 9; e++, i++) ticks.push(2 ** e);
+  const labels = placed(list, X, Y, W, H - bottom);
+  const limit = budget && budget > 0 ? X(budget) : 0;
+  return html`<div class="chart" ref=${ref}>
+    ${width > 0 && html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="group" aria-label=${label}>
+      ${limit > 0 && limit < W - right && html`<g class="beyond"><rect x=${Math.max(left, limit)} y=${top} width=${W - right - Math.max(left, limit)} height=${H - top - bottom} />
+        <line x1=${Math.max(left, limit)} x2=${Math.max(left, limit)} y1=${top} y2=${H - bottom} /><text x=${Math.min(W - right - 60, Math.max(left, limit) + 6)} y=${H - bottom - 8}>too big</text></g>`}
+      <g class="axis">
+        <line x1=${left} x2=${W - right} y1=${H - bottom} y2=${H - bottom} />
+        ${ticks.map((b) => html`<text x=${X(b)} y=${H - bottom + 16} text-anchor="middle">${bytes(b)}</text>`)}
+        ${[0.003, 0.01, 0.03, 0.1, 0.3].filter((e) => Math.log10(e) > y0 && Math.log10(e) < y1).map((e) => html`<g><line class="grid" x1=${left} x2=${W - right} y1=${Y(e)} y2=${Y(e)} /><text x=${left - 8} y=${Y(e) + 4} text-anchor="end">${share(e)}</text></g>`)}
+        ${list.some((p) => p.error < floor) && html`<text x=${left - 8} y=${Y(floor) + 4} text-anchor="end">none</text>`}
+        <text class="faint" x=${W - right} y=${H - 4} text-anchor="end">size of the file →</text>
+        <text class="faint" x=${left + 6} y=${top + 2}>↑ closer to the source${measured ? "" : " (expected)"}</text>
+      </g>
+      <path class="frontier" d=${"M" + frontier.map((p) => `${X(p.bytes)} ${Y(p.error)}`).join("L")} />
+      ${list.map((p) => html`<g class=${`point ${p.picked ? "picked" : ""} ${p.recommended ? "recommended" : ""} ${p.fits === false ? "misfit" : ""}`}
+        role=${pick ? "checkbox" : "img"} aria-checked=${pick ? String(p.picked) : undefined} tabindex=${pick ? 0 : undefined} aria-label=${`${p.type}, ${bytes(p.bytes)}, deviation ${share(p.error)}${p.recommended ? ", recommended" : ""}${p.fits === false ? ", too big" : ""}`}
+        onClick=${() => pick?.(p.type)} onKeyDown=${(/** @type {KeyboardEvent} */ e) => { if (pick && (e.key === " " || e.key === "Enter")) { e.preventDefault(); pick(p.type); } }}>
+        <title>${p.type}: ${bytes(p.bytes)}, deviation ${share(p.error)}</title>
+        <circle class="target" cx=${X(p.bytes)} cy=${Y(p.error)} r="12" />
+        <circle cx=${X(p.bytes)} cy=${Y(p.error)} r=${p.picked ? 7 : 5} />
+      </g>`)}
+      ${labels.map((l) => html`<text class=${`name ${l.strong ? "strong" : ""}`} x=${l.x} y=${l.y} text-anchor=${l.anchor} aria-hidden="true">${l.text}</text>`)}
+    </svg>`}
+  </div>`;
+}
+
+/**
+ * Puts names beside points where there is room, the important ones first.
+ * @param {Point[]} list @param {(b: number) => number} X @param {(e: number) => number} Y @param {number} W @param {number} H
+ */
+function placed(list, X, Y, W, H) {
+  /** @type {{x: number, y: number, w: number}[]} */
+  const boxes = list.map((p) => ({ x: X(p.bytes) - 7, y: Y(p.error) - 7, w: 14 }));
+  const out = [];
+  const rank = (/** @type {Point} */ p) => (p.picked ? 0 : p.recommended ? 1 : /_M$|^Q8_0$|^Q6_K$|^Q2_K$|^BF16$/.test(p.type) ? 2 : 3);
+  for (const p of [...list].sort((a, b) => rank(a) - rank(b))) {
+    const w = p.type.length * 7.2, x = X(p.bytes), y = Y(p.error);
+    for (const [lx, ly, anchor] of /** @type {[number, number, string][]} */ ([[x + 11, y - 7, "start"], [x - 11 - w, y - 7, "end"], [x - w / 2, y - 24, "middle"], [x - w / 2, y + 10, "middle"]])) {
+      const free = lx >= 46 && lx + w <= W - 2 && ly > 2 && ly + 14 < H && !boxes.some((b) => b.x < lx + w && b.x + b.w > lx && b.y < ly + 14 && b.y + 14 > ly);
+      if (!free) continue;
+      boxes.push({ x: lx, y: ly, w });
+      out.push({ text: p.type, strong: p.picked || p.recommended, anchor, x: anchor === "start" ? lx : anchor === "end" ? lx + w : lx + w / 2, y: ly + 11 });
+      break;
+    }
+  }
+  return out;
+}
+
+/** @typedef {{t: number, v: number, stage: string}} Sample t: seconds, v: bytes a second */
+
+/** Bytes a second over time, the stages shaded. @param {{samples: Sample[]}} p */
+export function Throughput({ samples }) {
+  const [ref, width] = useWidth();
+  const W = Math.max(200, width), H = 88, base = H - 20;
+  const draw = samples.length > 1;
+  const t0 = draw ? samples[0].t : 0, t1 = draw ? Math.max(t0 + 1, samples[samples.length - 1].t) : 1;
+  const most = Math.max(1, ...samples.map((s) => s.v));
+  const X = (/** @type {number} */ t) => ((t - t0) / (t1 - t0)) * W, Y = (/** @type {number} */ v) => base - (v / most) * (base - 14);
+  /** @type {{stage: string, from: number, to: number}[]} */
+  const stages = [];
+  for (const s of samples) {
+    const last = stages[stages.length - 1];
+    if (last && last.stage === s.stage) last.to = s.t;
+    else { if (last) last.to = s.t; stages.push({ stage: s.stage, from: s.t, to: s.t }); }
+  }
+  return html`<div class="chart spark" ref=${ref}>
+    ${!draw ? html`<p class="faint">Throughput is drawn as soon as there are two readings.</p>` : html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img" aria-label=${`Throughput: most ${rate(most)}, now ${rate(samples[samples.length - 1].v)}`}>
+      ${stages.map((s) => html`<g><rect class=${`stage ${s.stage}`} x=${X(s.from)} y="0" width=${Math.max(1, X(s.to) - X(s.from))} height=${base} />${X(s.to) - X(s.from) > 64 && html`<text x=${X(s.from) + 4} y=${H - 6}>${s.stage}</text>`}</g>`)}
+      <path class="area" d=${`M${X(t0)} ${base}L${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}L${X(t1)} ${base}Z`} />
+      <path class="line" d=${`M${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}`} />
+      <text x=${W - 4} y="11" text-anchor="end">most ${rate(most)}</text>
+    </svg>`}
+  </div>`;
+}
+
+/** One disk as a bar: this job's files, a download that stays in the cache, what is free afterwards. @param {{free: number, files: number, download: number}} p */
+export function Disk({ free, files, download }) {
+  const need = files + download, over = need > free;
+  const part = (/** @type {number} */ n) => ({ width: `${(n / Math.max(free, need, 1)) * 100}%` });
+  return html`<div class=${`disk ${over ? "over" : ""}`}>
+    <div class="disk-bar" aria-hidden="true"><span class="files" style=${part(files)}></span><span class="download" style=${part(download)}></span></div>
+    <p>${over
+    ? html`<strong>Needs ${bytes(need)}, and ${bytes(free)} are free: ${bytes(need - free)} are missing.</strong>`
+    : html`Writes ${bytes(files)}${download ? `, downloads ${bytes(download)}` : ""}. ${bytes(free - need)} stay free.`}</p>
+  </div>`;
+}
