@@ -231,11 +231,12 @@ func widenF16(dst *float32, src *byte, n int)
 //go:noescape
 func widenBF16(dst *float32, src *byte, n int)
 
-//go:noescape
-func narrowBF16(dst *byte, src *float32, n int)
-
-// narrowF16 stops before 8 values with a NaN among them, and returns how many it converted.
+// narrowBF16 and narrowF16 take n values, a multiple of 16. They stop before 16 with a NaN among them, and return how
+// many they converted.
 //
+//go:noescape
+func narrowBF16(dst *byte, src *float32, n int) int
+
 //go:noescape
 func narrowF16(dst *byte, src *float32, n int) int
 
@@ -272,7 +273,7 @@ func q5_1Expand(dst *float32, src *byte, n int)
 //go:noescape
 func q8_0Expand(dst *float32, src *byte, n int)
 
-// q2KExpand and its kin unpack one super-block whose groups have the scales d and, for Q2_K, Q4_K and Q5_K, the mins m.
+// q2KExpand and its kin unpack one super-block whose groups have the scales d and, for Q2_K, the mins m.
 //
 //go:noescape
 func q2KExpand(dst *float32, block *byte, d, m *float32)
@@ -281,10 +282,12 @@ func q2KExpand(dst *float32, block *byte, d, m *float32)
 func q3KExpand(dst *float32, block *byte, d, m *float32)
 
 //go:noescape
-func q4KExpand(dst *float32, block *byte, d, m *float32)
-
-//go:noescape
-func q5KExpand(dst *float32, block *byte, d, m *float32)
-
-//go:noescape
 func q6KExpand(dst *float32, block *byte, d, m *float32)
+
+// q4KExpand and q5KExpand unpack n super-blocks.
+//
+//go:noescape
+func q4KExpand(dst *float32, src *byte, n int)
+
+//go:noescape
+func q5KExpand(dst *float32, src *byte, n int)

@@ -66,25 +66,21 @@ func bytesOf(f []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f))
 }
 
-func quantizeF16SIMD(dst []byte, src []float32) {
-	for len(src) >= 8 {
-		n := narrowF16(&dst[0], &src[0], len(src)&^7)
+// narrow converts with a kernel that takes 16 values at a time, and with the reference what it leaves: NaN and the rest.
+func narrow(dst []byte, src []float32, kernel func(dst *byte, src *float32, n int) int, reference func([]byte, []float32)) {
+	for len(src) >= 16 {
+		n := kernel(&dst[0], &src[0], len(src)&^15)
 		src, dst = src[n:], dst[2*n:]
-		if n = min(8, len(src)); n > 0 { // NaN, or the rest
-			quantizeF16(dst[:2*n], src[:n])
+		if n = min(16, len(src)); n > 0 {
+			reference(dst[:2*n], src[:n])
 			src, dst = src[n:], dst[2*n:]
 		}
 	}
-	quantizeF16(dst, src)
+	reference(dst, src)
 }
 
-func quantizeBF16SIMD(dst []byte, src []float32) {
-	n := len(src) &^ 7
-	if n > 0 {
-		narrowBF16(&dst[0], &src[0], n)
-	}
-	quantizeBF16(dst[2*n:], src[n:])
-}
+func quantizeF16SIMD(dst []byte, src []float32)  { narrow(dst, src, narrowF16, quantizeF16) }
+func quantizeBF16SIMD(dst []byte, src []float32) { narrow(dst, src, narrowBF16, quantizeBF16) }
 
 func dequantizeF16SIMD(dst []float32, src []byte) {
 	n := len(dst) &^ 7

@@ -131,28 +131,72 @@ func rows32(name string, f func(i int) uint8) Mem {
 // values at a time, 8 parts in all.
 func expandSuper(name string, group int, signed bool, part func(block Register, i int) VecVirtual) {
 	TEXT(name, NOSPLIT, "func(dst *float32, block *byte, d, m *float32)")
-	dst, block, d := ptr("dst"), ptr("block"), ptr("d")
-	var m Register
+	dst, block, d := ptr("dst"), ptr("block"), Mem{Base: ptr("d")}
+	var m *Mem
 	if !signed {
-		m = ptr("m")
+		m = &Mem{Base: ptr("m")}
 	}
+	expandParts(dst, block, group, d, m, part)
+	VZEROUPPER()
+	RET()
+}
+
+// expandParts unpacks a super-block; with mins the levels are unsigned.
+func expandParts(dst, block Register, group int, d Mem, m *Mem, part func(block Register, i int) VecVirtual) {
 	for p := range 8 {
-		load := func(from Register) func(int) VecVirtual {
+		load := func(from Mem) func(int) VecVirtual {
 			var last VecVirtual
 			return func(i int) VecVirtual {
 				if at := 32*p + 8*i; at%group == 0 {
 					last = YMM()
-					VBROADCASTSS(Mem{Base: from, Disp: 4 * (at / group)}, last)
+					VBROADCASTSS(from.Offset(4*(at/group)), last)
 				}
 				return last
 			}
 		}
 		var low func(int) VecVirtual
-		if !signed {
-			low = load(m)
+		if m != nil {
+			low = load(*m)
 		}
-		emit(part(block, p), signed, func(i int) Mem { return Mem{Base: dst, Disp: 128*p + 32*i} }, load(d), low)
+		emit(part(block, p), m == nil, func(i int) Mem { return Mem{Base: dst, Disp: 128*p + 32*i} }, load(d), low)
 	}
+}
+
+// expandAffine is the dequantizer of n super-blocks of Q4_K or Q5_K. The scales and mins of 6 bits are taken apart four
+// at a time: see packScales.
+func expandAffine(name string, size int, part func(block Register, i int) VecVirtual) {
+	TEXT(name, NOSPLIT, "func(dst *float32, src *byte, n int)")
+	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
+	d, m := AllocLocal(32), AllocLocal(32)
+	Label("loop")
+	nibbles := GP32()
+	MOVL(Mem{Base: src, Disp: 12}, nibbles)
+	for i, to := range []Mem{d, m} {
+		low, high, top := GP32(), GP32(), GP32()
+		MOVL(Mem{Base: src, Disp: 4 + 4*i}, low)
+		MOVL(low, top)
+		SHRL(Imm(2), top)
+		ANDL(U32(0x30303030), top)
+		ANDL(U32(0x3f3f3f3f), low)
+		MOVL(nibbles, high)
+		if i == 1 {
+			SHRL(Imm(4), high)
+		}
+		ANDL(U32(0x0f0f0f0f), high)
+		ORL(top, high)
+		v := YMM()
+		VMOVD(low, v.AsX())
+		VPINSRD(Imm(1), high, v.AsX(), v.AsX())
+		VPMOVZXBD(v.AsX(), v)
+		VCVTDQ2PS(v, v)
+		VMULPS(halfAt(Mem{Base: src, Disp: 2 * i}), v, v)
+		VMOVUPS(v, to)
+	}
+	expandParts(dst, src, 32, d, &m, part)
+	ADDQ(U32(uint32(size)), src)
+	ADDQ(U32(1024), dst)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
@@ -193,10 +237,10 @@ func expanders() {
 		VPSUBB(constant("fours8", 0x04040404), v, v)
 		return v
 	})
-	expandSuper("q4KExpand", 32, false, func(block Register, p int) VecVirtual {
+	expandAffine("q4KExpand", 144, func(block Register, p int) VecVirtual {
 		return shifted(load32(block, 16+32*(p/2)), 4*(p%2), nibbleMask())
 	})
-	expandSuper("q5KExpand", 32, false, func(block Register, p int) VecVirtual {
+	expandAffine("q5KExpand", 176, func(block Register, p int) VecVirtual {
 		v := shifted(load32(block, 48+32*(p/2)), 4*(p%2), nibbleMask())
 		high := shifted(load32(block, 16), p, ones)
 		VPSLLW(Imm(4), high, high)

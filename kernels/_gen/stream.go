@@ -139,6 +139,33 @@ func vectorLoop(name, signature, dstName, srcName string, dstStep, srcStep int, 
 	RET()
 }
 
+// narrow stores 16 values at a time in 16 bits each. It stops before 16 with a NaN among them.
+func narrow(name string, body func(v []VecVirtual, to Mem)) {
+	TEXT(name, NOSPLIT, "func(dst *byte, src *float32, n int) int")
+	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
+	Label("loop")
+	v := vectors(2)
+	for i := range v {
+		VMOVUPS(Mem{Base: src, Disp: 32 * i}, v[i])
+	}
+	nan, g := YMM(), GP32()
+	VCMPPS(Imm(cmpUnord), v[1], v[0], nan)
+	VMOVMSKPS(nan, g)
+	TESTL(g, g)
+	JNZ(LabelRef("stop"))
+	body(v, Mem{Base: dst})
+	ADDQ(I32(64), src)
+	ADDQ(I32(32), dst)
+	SUBQ(Imm(16), n)
+	JNZ(LabelRef("loop"))
+	Label("stop")
+	done := ptr("n")
+	SUBQ(n, done)
+	Store(done, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
 func conversions() {
 	vectorLoop("widenF16", "func(dst *float32, src *byte, n int)", "dst", "src", 32, 16, func(dst, src Mem) {
 		v := YMM()
@@ -151,47 +178,28 @@ func conversions() {
 		VPSLLD(Imm(16), v, v)
 		VMOVDQU(v, dst)
 	})
-	vectorLoop("narrowBF16", "func(dst *byte, src *float32, n int)", "dst", "src", 16, 32, func(dst, src Mem) {
-		v, t, nan, q := YMM(), YMM(), YMM(), YMM()
-		VMOVDQU(src, v)
-		VPAND(absMask(), v, nan)
-		VPCMPGTD(infBits(), nan, nan)
-		VPSRLD(Imm(16), v, t)
-		VPOR(constant("quietBF16", 0x40), t, q)
-		VPAND(constant("oneI", 1), t, t)
-		VPADDD(v, t, t)
-		VPADDD(constant("i7fff", 0x7fff), t, t)
-		VPSRLD(Imm(16), t, t)
-		VPBLENDVB(nan, q, t, t)
-		high := XMM()
-		VEXTRACTI128(Imm(1), t, high)
-		VPACKUSDW(high, t.AsX(), high)
-		VMOVDQU(high, dst)
+	narrow("narrowBF16", func(v []VecVirtual, to Mem) {
+		for _, x := range v {
+			t := YMM()
+			VPSRLD(Imm(16), x, t)
+			VPAND(constant("oneI", 1), t, t)
+			VPADDD(t, x, x)
+			VPADDD(constant("i7fff", 0x7fff), x, x)
+			VPSRLD(Imm(16), x, x)
+		}
+		VPACKUSDW(v[1], v[0], v[0])
+		VPERMQ(Imm(0xd8), v[0], v[0])
+		VMOVDQU(v[0], to)
 	})
-	TEXT("narrowF16", NOSPLIT, "func(dst *byte, src *float32, n int) int")
-	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
-	Label("loop")
-	v, nan, g, h := YMM(), YMM(), GP32(), XMM()
-	VMOVUPS(Mem{Base: src}, v)
-	VCMPPS(Imm(cmpUnord), v, v, nan)
-	VMOVMSKPS(nan, g)
-	TESTL(g, g)
-	JNZ(LabelRef("stop"))
-	VCVTPS2PH(Imm(0), v, h)
-	VMOVDQU(h, Mem{Base: dst})
-	ADDQ(I32(32), src)
-	ADDQ(I32(16), dst)
-	SUBQ(Imm(8), n)
-	JNZ(LabelRef("loop"))
-	Label("stop")
-	done := ptr("n")
-	SUBQ(n, done)
-	Store(done, ReturnIndex(0))
-	VZEROUPPER()
-	RET()
-
+	narrow("narrowF16", func(v []VecVirtual, to Mem) {
+		for i, x := range v {
+			h := XMM() // straight to memory is slower
+			VCVTPS2PH(Imm(0), x, h)
+			VMOVDQU(h, to.Offset(16*i))
+		}
+	})
 	TEXT("finiteBlocks", NOSPLIT, "func(src *float32, n int) int")
-	src, n = ptr("src"), ptr("n")
+	src, n := ptr("src"), ptr("n")
 	inf := YMM()
 	VMOVDQU(constant("belowInf", 0x7f7fffff), inf)
 	Label("loop")
@@ -208,7 +216,7 @@ func conversions() {
 		}
 	}
 	VPCMPGTD(inf, any, any)
-	g = GP32()
+	g := GP32()
 	VMOVMSKPS(any, g)
 	TESTL(g, g)
 	JNZ(LabelRef("stop"))
@@ -216,7 +224,7 @@ func conversions() {
 	SUBQ(Imm(32), n)
 	JNZ(LabelRef("loop"))
 	Label("stop")
-	done = ptr("n")
+	done := ptr("n")
 	SUBQ(n, done)
 	Store(done, ReturnIndex(0))
 	VZEROUPPER()
