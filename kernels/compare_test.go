@@ -94,7 +94,7 @@ func TestCompareWantsAsManyValues(t *testing.T) {
 					t.Errorf("%s: went beyond the end of y", im.Name())
 				}
 			}()
-			im.Compare(make([]float32, 32), make([]float32, 31, 31))
+			im.Compare(make([]float32, 32), make([]float32, 31))
 		}()
 	}
 }

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	rows    = 16
+	// 1 MiB of float32, as much as a worker of the pipeline has at a time
+	rows    = 64
 	columns = 4096
 	// each party works for about this long in every round
 	turn = 40 * time.Millisecond
