@@ -89,8 +89,14 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("architecture %q is not supported", e.Class)
 }
 
-// Hint says what is.
-func (e *UnsupportedError) Hint() string { return "supported are " + strings.Join(classes(), ", ") }
+// Hint names the nearest that are.
+func (e *UnsupportedError) Hint() string {
+	hint := "nexus-quant archs lists what is supported"
+	if like := nearest(e.Class, 3); len(like) > 0 {
+		hint = "the nearest that are supported: " + strings.Join(like, ", ") + "; " + hint
+	}
+	return hint
+}
 
 // Options change what Map writes.
 type Options struct {

@@ -149,9 +149,9 @@ func TestMapNamesWhatIsWrong(t *testing.T) {
 
 func TestErrorsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	_, err := mapChanged(t, archtest.Llama2, arch.Options{}, set("architectures", []string{"FooForCausalLM"}))
+	_, err := mapChanged(t, archtest.Llama2, arch.Options{}, set("architectures", []string{"Qwen4ForCausalLM"}))
 	var unsupported *arch.UnsupportedError
-	if !errors.As(err, &unsupported) || !strings.Contains(unsupported.Hint(), "Qwen3ForCausalLM") {
+	if !errors.As(err, &unsupported) || !strings.Contains(unsupported.Hint(), "Qwen3ForCausalLM") || !strings.Contains(unsupported.Hint(), "archs") {
 		t.Errorf("unsupported class: %v", err)
 	}
 	_, err = mapChanged(t, archtest.Llama2, arch.Options{}, quantized("gptq"))
