@@ -14,7 +14,7 @@ const module = "github.com/nexus-quant/nexus-quant"
 // say where it belongs before anything builds on it.
 var layers = map[string][]string{
 	"":                     {"cmd"},
-	"cmd":                  {"quant/jobs", "ui"},
+	"cmd":                  {"quant/jobs", "ui", "ui/tui"},
 	"gguf":                 {},
 	"kernels":              {"gguf"},
 	"kernels/kerneltest":   {"gguf"},
@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"ui":                   {"ui/api", "ui/web"},
 	"ui/api":               {"quant/jobs"},
 	"ui/web":               {},
+	"ui/tui":               {"quant/jobs"},
 	"quant/interop":        {},
 	"quant/interop/oracle": {"gguf"},
 	"quant/interop/bench":  {"gguf", "kernels", "quant", "quant/interop/oracle"},
@@ -39,6 +40,10 @@ var layers = map[string][]string{
 var outside = map[string][]string{
 	"github.com/schollz/progressbar/v3":             {"cmd"},
 	"github.com/spf13/cobra":                        {"cmd"},
+	"github.com/charmbracelet/bubbletea":            {"ui/tui"},
+	"github.com/charmbracelet/lipgloss":             {"ui/tui"},
+	"github.com/charmbracelet/x/ansi":               {"ui/tui"},
+	"github.com/muesli/termenv":                     {"ui/tui"},
 	"go.etcd.io/bbolt":                              {"registry"},
 	"google.golang.org/protobuf/encoding/protowire": {"hf/tokenizer", "quant/arch/archtest"},
 	"github.com/ebitengine/purego":                  {"quant/interop/oracle"},

@@ -69,14 +69,19 @@ same bytes as llama.cpp.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if onTerminal() && !a.json {
+				return a.runWizard(c.Context())
+			}
+			return c.Help()
+		},
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results, progress and errors as JSON")
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.chooseColor(a.color) }
-	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newArchs(a), newJobs(a), newCancel(a), newModels(a), newServe(a), newConfig(a), newVersion(a))
+	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newArchs(a), newJobs(a), newCancel(a), newModels(a), newServe(a), newWizard(a), newConfig(a), newVersion(a))
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
 	return root

@@ -1,0 +1,494 @@
+package tui
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nexus-quant/nexus-quant/quant/jobs"
+)
+
+// A screen this wide has room for the summary beside the step.
+const (
+	wideScreen   = 112
+	summaryWidth = 46
+)
+
+func (m *model) wizardView(width, room int) []string {
+	steps := m.stepsLine()
+	main := width
+	if width >= wideScreen {
+		main = width - summaryWidth - 3
+	}
+	var body []string
+	left := room - 2
+	summary := []string(nil)
+	if width < wideScreen && m.wizard.Step > StepModel && m.wizard.Step < StepReview {
+		summary = []string{m.pickedLine()}
+		left -= 2
+	}
+	switch m.wizard.Step {
+	case StepModel:
+		body = m.modelView(main, left)
+	case StepFormats:
+		body = m.formatsView(main)
+	case StepTypes:
+		body = m.typesView(main, left)
+	case StepReview:
+		body = m.reviewView(main)
+	}
+	lines := append([]string{steps, ""}, body...)
+	if width >= wideScreen {
+		return m.beside(lines, m.summaryView(summaryWidth), main, room)
+	}
+	if summary != nil {
+		for len(lines) < room-2 {
+			lines = append(lines, "")
+		}
+		lines = append(lines[:room-2], "", summary[0])
+	}
+	return lines
+}
+
+// beside puts two columns side by side.
+func (m *model) beside(left, right []string, width, room int) []string {
+	var lines []string
+	for i := range room {
+		l, r := "", ""
+		if i < len(left) {
+			l = left[i]
+		}
+		if i < len(right) {
+			r = right[i]
+		}
+		lines = append(lines, pad(l, width)+m.theme.muted.Render(" │ ")+r)
+	}
+	return lines
+}
+
+func (m *model) stepsLine() string {
+	t := &m.theme
+	var parts []string
+	for i, name := range stepNames {
+		switch s := Step(i); {
+		case s == m.wizard.Step:
+			parts = append(parts, t.accent.Render(fmt.Sprintf("▸ %d %s", i+1, name)))
+		case s < m.wizard.Step:
+			parts = append(parts, t.good.Render("✓")+fmt.Sprintf(" %d %s", i+1, name))
+		default:
+			parts = append(parts, t.muted.Render(fmt.Sprintf("  %d %s", i+1, name)))
+		}
+	}
+	return strings.Join(parts, "    ")
+}
+
+// input draws a line that is edited, with its cursor; of a long one the part around the cursor.
+func (m *model) input(l *Line, width int, focus bool) string {
+	if !focus {
+		return cutLeft(clean(string(l.text)), width)
+	}
+	from := max(0, l.at-width+1)
+	before := clean(string(l.text[from:l.at]))
+	at, after := " ", ""
+	if l.at < len(l.text) {
+		at = clean(string(l.text[l.at : l.at+1]))
+		after = clean(string(l.text[l.at+1:]))
+	}
+	cursor := m.theme.render.NewStyle().Reverse(true).Render(at)
+	if m.theme.plain() {
+		cursor = "\x1b[7m" + at + "\x1b[0m" // not a colour
+	}
+	return cut(before+cursor+after, width)
+}
+
+func (m *model) modelView(width, room int) []string {
+	t, w := &m.theme, &m.wizard
+	lines := []string{
+		"A Hub id (org/name, org/name@revision), a folder, or a .gguf file:",
+		"",
+		t.accent.Render("> ") + m.input(&w.Model, width-2, true),
+		"",
+	}
+	c := &w.Check
+	switch {
+	case w.Model.Empty():
+		lines = append(lines, t.muted.Render("The model is looked at as you type; nothing is downloaded before the last step."))
+	case c.Err != nil:
+		lines = append(lines, m.errorLines(c.Err, width)...)
+	case c.Info != nil:
+		lines = append(lines, m.factLines(c.Info)...)
+		if wall := m.wallOf(m.showType(), width, room-len(lines)-2); wall != nil {
+			lines = append(append(lines, ""), wall...)
+		}
+	case c.Asked:
+		lines = append(lines, t.muted.Render("Looking at "+clean(w.Model.String())+" "+dots(m.now)))
+	}
+	return lines
+}
+
+// dots show that something goes on.
+func dots(now time.Time) string { return strings.Repeat(".", 1+int(now.UnixMilli()/400%3)) }
+
+func (m *model) errorLines(err error, width int) []string {
+	t := &m.theme
+	var lines []string
+	for _, line := range wrap(clean(err.Error()), width-2) {
+		lines = append(lines, t.bad.Render(line))
+	}
+	if hint := jobs.HintOf(err); hint != "" {
+		lines = append(lines, wrap(clean(hint), width-2)...)
+	}
+	return lines
+}
+
+// factLines are what is known about a model.
+func (m *model) factLines(in *jobs.Inspection) []string {
+	t := &m.theme
+	fact := func(name, value string) string { return t.muted.Render(pad(name, 14)) + value }
+	dtype := ""
+	if len(in.Histogram) > 0 {
+		dtype = " in " + in.Histogram[0].Type
+	}
+	lines := []string{
+		t.good.Render("✓ supported") + "  " + t.title.Render(clean(in.Model)),
+		fact("architecture", clean(in.Architecture)),
+		fact("weights", count(in.Parameters)+dtype),
+		fact("size", fmt.Sprintf("%s  (%s bytes)", jobs.Size(in.Bytes), exact(in.Bytes))),
+	}
+	if in.ContextLength > 0 {
+		lines = append(lines, fact("context", exact(in.ContextLength)+" positions"))
+	}
+	if in.Commit != "" {
+		lines = append(lines, fact("commit", clean(in.Commit)))
+	}
+	return append(lines, fact("recommended", strings.Join(in.Recommended, ", ")))
+}
+
+// showType is the type whose wall is shown.
+func (m *model) showType() string {
+	w := &m.wizard
+	if w.Step == StepTypes && w.Cursor < len(w.Types) {
+		return w.Types[w.Cursor].Value
+	}
+	if picked := w.Picked(); len(picked) > 0 {
+		return picked[0]
+	}
+	return ""
+}
+
+// wallOf draws what a type would do to each tensor, nil if there is nothing to draw or no room.
+func (m *model) wallOf(name string, width, room int) []string {
+	w := &m.wizard
+	column := w.Column(name)
+	if w.Wall == nil || column < 0 || room < 4 {
+		return nil
+	}
+	w.Wall.FinishFirst(len(w.Wall.Tiles))
+	lines := []string{fmt.Sprintf("What %s makes of the %d tensors, layers 0 to %d from left to right:", name, len(w.Wall.Tiles), max(0, w.Wall.Layers-1))}
+	return append(lines, m.theme.wallView(w.Wall, column, width, room-1, m.now)...)
+}
+
+func (m *model) formatsView(width int) []string {
+	t, w := &m.theme, &m.wizard
+	lines := []string{"The format of the files:", ""}
+	for i, f := range w.Formats {
+		mark := "[ ]"
+		if f.Available {
+			mark = "[x]"
+		}
+		line := fmt.Sprintf("%s %s %-5s %s", pointer(i == w.Cursor), mark, f.Name, f.Description)
+		switch {
+		case i == w.Cursor:
+			line = t.chosen.Render(line)
+		case !f.Available:
+			line = t.muted.Render(line)
+		}
+		lines = append(lines, cut(line, width))
+	}
+	return lines
+}
+
+func pointer(on bool) string {
+	if on {
+		return "▸"
+	}
+	return " "
+}
+
+// pickedLine sums up what is chosen.
+func (m *model) pickedLine() string {
+	w := &m.wizard
+	picked := w.Picked()
+	if len(picked) == 0 {
+		return m.theme.muted.Render("Nothing is picked yet.")
+	}
+	text := plural(len(picked), "file", "files") + ": " + strings.Join(picked, ", ")
+	if n, known := w.PickedBytes(); known {
+		text += ", " + jobs.Size(n)
+	}
+	return text
+}
+
+// typesView is the list of types with their exact sizes.
+func (m *model) typesView(width, room int) []string {
+	t, w := &m.theme, &m.wizard
+	lines := []string{m.memoryLine(width), m.imatrixLine(width), ""}
+	biggest := int64(1)
+	for _, c := range w.Types {
+		biggest = max(biggest, c.Bytes)
+	}
+	lines = append(lines, t.muted.Render("      type          size  bits/weight  quality"))
+	wall := []string(nil)
+	if room-len(lines) >= len(w.Types)+8 {
+		wall = m.wallOf(m.showType(), width, room-len(lines)-len(w.Types)-1)
+	}
+	space := room - len(lines)
+	if wall != nil {
+		space = len(w.Types)
+	}
+	from, to := window(w.Cursor, len(w.Types), space)
+	for i := from; i < to; i++ {
+		lines = append(lines, m.typeLine(i, width, biggest, i == from && from > 0, i == to-1 && to < len(w.Types)))
+	}
+	if wall != nil {
+		lines = append(append(lines, ""), wall...)
+	}
+	return lines
+}
+
+// window is the part of a list that is shown, so that the cursor stands well inside.
+func window(cursor, n, rows int) (from, to int) {
+	rows = max(1, min(rows, n))
+	from = min(max(0, cursor-rows/2), n-rows)
+	return from, from + rows
+}
+
+func (m *model) memoryLine(width int) string {
+	t, w := &m.theme, &m.wizard
+	if w.Editing == &w.Memory {
+		return t.accent.Render("Memory to fit in, RAM or VRAM (GiB, or 512MiB, 24GB): ") + m.input(&w.Memory, width-55, true)
+	}
+	if budget, err := w.Budget(); err == nil && budget > 0 {
+		return fmt.Sprintf("Memory to fit in: %s, for the weights alone", memory(budget)) + t.muted.Render("  (m changes)")
+	}
+	return "Memory to fit in: not set" + t.muted.Render("  (m sets it)")
+}
+
+func (m *model) imatrixLine(width int) string {
+	t, w := &m.theme, &m.wizard
+	if w.Editing == &w.Imatrix {
+		return t.accent.Render("File of importance weights: ") + m.input(&w.Imatrix, width-28, true)
+	}
+	if w.Imatrix.Empty() {
+		return "Importance matrix: none" + t.muted.Render("  (i names a file)")
+	}
+	return "Importance matrix: " + cutLeft(clean(w.Imatrix.String()), width-32) + t.muted.Render("  (i changes)")
+}
+
+func (m *model) typeLine(i, width int, biggest int64, more, less bool) string {
+	t, w := &m.theme, &m.wizard
+	c := &w.Types[i]
+	mark := "[ ]"
+	if c.Picked {
+		mark = "[x]"
+	}
+	size, bits := "…", fmt.Sprintf("%.2f", c.PerWeight)
+	switch {
+	case c.Bytes > 0:
+		size = jobs.Size(c.Bytes)
+	case c.Err != nil:
+		size, bits = "–", "–"
+	case !w.Sizing():
+		size = "–"
+	}
+	name := pad(c.Value, 7)
+	if !t.plain() && c.Bytes > 0 {
+		name = t.render.NewStyle().Foreground(t.ramp(c.PerWeight)).Render("█ ") + name
+	} else {
+		name = "  " + name
+	}
+	edge := " "
+	if more {
+		edge = "↑"
+	} else if less {
+		edge = "↓"
+	}
+	line := fmt.Sprintf("%s%s%s %s %s  %11s  %s", pointer(i == w.Cursor), edge, mark, name, padLeft(size, 9), bits, pad(c.Quality, 13))
+	if i == w.Cursor {
+		line = t.chosen.Render(line)
+	}
+	if c.Err != nil {
+		return line + " " + t.muted.Render(clean(reason(c.Err)))
+	}
+	notes := ""
+	if budget, err := w.Budget(); err == nil && budget > 0 && c.Bytes > 0 {
+		if c.Bytes <= budget {
+			notes = " " + t.good.Render("fits    ")
+		} else {
+			notes = " " + t.warn.Render("too big ")
+		}
+	}
+	if c.Recommended {
+		notes += " " + t.accent.Render("recommended")
+	}
+	line += notes
+	if width >= 90 && c.Bytes > 0 {
+		line = pad(line, 72) + m.sizeBar(c.Bytes, biggest, width-74)
+	}
+	return line
+}
+
+// sizeBar shows a size against the biggest one, and where the memory ends.
+func (m *model) sizeBar(n, biggest int64, width int) string {
+	t := &m.theme
+	width = min(width, 40)
+	if width < 6 {
+		return ""
+	}
+	cells := max(1, int(float64(n)/float64(biggest)*float64(width)+0.5))
+	bar := []rune(strings.Repeat("━", cells) + strings.Repeat(" ", width-cells))
+	if budget, err := m.wizard.Budget(); err == nil && budget > 0 && budget < biggest {
+		bar[min(width-1, int(float64(budget)/float64(biggest)*float64(width)))] = '│'
+	}
+	return t.muted.Render(string(bar))
+}
+
+// reason is the short form of why a type can't be made.
+func reason(err error) string {
+	text := err.Error()
+	if strings.HasSuffix(text, "needs an importance matrix") {
+		return "needs an importance matrix (i)"
+	}
+	return text
+}
+
+func (m *model) reviewView(width int) []string {
+	t, w := &m.theme, &m.wizard
+	row := func(i int, name, value string) string {
+		on := i == w.Cursor
+		name = pad(name, 10)
+		if on {
+			name = t.accent.Render(name)
+		} else {
+			name = t.muted.Render(name)
+		}
+		return pointer(on) + " " + name + value
+	}
+	check := func(on bool) string {
+		if on {
+			return "[x]"
+		}
+		return "[ ]"
+	}
+	lines := []string{
+		row(RowFolder, "Folder", m.input(&w.Folder, width-14, w.Cursor == RowFolder)),
+		row(RowName, "Job name", m.input(&w.Name, width-14, w.Cursor == RowName)),
+		row(RowReplace, "Replace", check(w.Replace)+" files of these names that are there already"),
+	}
+	if w.Served {
+		lines = append(lines, row(RowWhere, "Run", check(w.Server)+" on the server that is running, also when this is closed"))
+	}
+	create := "  Create job  "
+	if w.Cursor == RowCreate {
+		create = t.render.NewStyle().Reverse(true).Bold(true).Render(create)
+		if t.plain() {
+			create = "\x1b[7m  Create job  \x1b[0m"
+		}
+	}
+	lines = append(lines, pointer(w.Cursor == RowCreate)+" "+create, "")
+	switch {
+	case w.PlanErr != nil:
+		return append(lines, m.errorLines(w.PlanErr, width)...)
+	case w.Plan == nil:
+		return append(lines, t.muted.Render("Planning "+dots(m.now)))
+	}
+	lines = append(lines, m.planLines(width)...)
+	if m.width < wideScreen {
+		lines = append(lines, "", t.muted.Render("The same on the command line:"))
+		for _, line := range wrap(clean(w.Command()), width-2) {
+			lines = append(lines, "  "+line)
+		}
+	}
+	return lines
+}
+
+// planLines say what the job will do.
+func (m *model) planLines(width int) []string {
+	t, e := &m.theme, m.wizard.Plan
+	var lines []string
+	if why := m.wizard.Refusal(); why != "" {
+		for _, line := range wrap("Can't run like this: "+clean(why), width-2) {
+			lines = append(lines, t.bad.Render(line))
+		}
+	} else {
+		lines = append(lines, t.title.Render(fmt.Sprintf("Writes %s, %s. %s stay free of %s.", plural(len(e.Outputs), "file", "files"), jobs.Size(e.OutputBytes), jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes), jobs.Size(e.FreeDiskBytes))))
+	}
+	for _, o := range e.Outputs {
+		figures := fmt.Sprintf("%14s B  %9s  %5.2f bits/weight", exact(o.Bytes), jobs.Size(o.Bytes), o.BitsPerWeight)
+		lines = append(lines, "  "+pad(cutLeft(clean(o.FileName), max(8, width-4-len(figures))), max(8, width-4-len(figures)))+figures)
+	}
+	download := "nothing to download"
+	if e.DownloadBytes > 0 {
+		download = "downloads " + jobs.Size(e.DownloadBytes)
+	}
+	lines = append(lines, fmt.Sprintf("About %s, %s of memory, %s.", lasting(time.Duration(e.Seconds*float64(time.Second))), memory(e.PeakMemoryBytes), download))
+	for _, text := range e.Warnings {
+		if strings.HasPrefix(text, refuses) {
+			continue
+		}
+		for _, line := range wrap("Warning: "+clean(text), width-2) {
+			lines = append(lines, t.warn.Render(line))
+		}
+	}
+	return lines
+}
+
+// summaryView stands beside the steps on wide screens, so that nobody goes back to see what was chosen.
+func (m *model) summaryView(width int) []string {
+	t, w := &m.theme, &m.wizard
+	lines := []string{t.title.Render("This job"), ""}
+	in := w.Check.Info
+	if in == nil {
+		return append(lines, t.muted.Render("No model yet."))
+	}
+	fact := func(name, value string) { lines = append(lines, t.muted.Render(pad(name, 9))+cut(value, width-9)) }
+	fact("model", clean(in.Model))
+	fact("", fmt.Sprintf("%s, %s weights", clean(in.Architecture), count(in.Parameters)))
+	total, known := w.PickedBytes()
+	for _, c := range w.Types {
+		if !c.Picked {
+			continue
+		}
+		size := "…"
+		if c.Bytes > 0 {
+			size = jobs.Size(c.Bytes)
+		}
+		fact("file", pad(c.Value, 8)+padLeft(size, 10))
+	}
+	if len(w.Picked()) > 1 && known {
+		fact("together", padLeft(jobs.Size(total), 18))
+	}
+	if e := w.Plan; e != nil {
+		fact("free then", jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes))
+		fact("time", "about "+lasting(time.Duration(e.Seconds*float64(time.Second))))
+	}
+	if len(w.Picked()) > 0 {
+		lines = append(lines, "", t.muted.Render("The same on the command line:"))
+		lines = append(lines, wrap(clean(w.Command()), width)...)
+	}
+	if w.Step == StepReview {
+		if wall := m.wallOf(m.showType(), width, 12); wall != nil {
+			lines = append(append(lines, ""), wall[1:]...)
+		}
+	}
+	return lines
+}
+
+// relative shortens a path below the working directory.
+func (m *model) relative(path string) string {
+	if rel, err := filepath.Rel(m.dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
