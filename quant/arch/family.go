@@ -65,10 +65,14 @@ type Info struct {
 	Classes []string // of transformers
 }
 
-// Supported lists the families that Map knows, in the order of the table.
+// Supported lists the families that Map knows, in the order of the table; those of one architecture together.
 func Supported() []Info {
 	var out []Info
 	for _, f := range all {
+		if i := slices.IndexFunc(out, func(o Info) bool { return o.Arch == f.name }); i >= 0 {
+			out[i].Classes = append(out[i].Classes, f.classes...)
+			continue
+		}
 		out = append(out, Info{f.name, slices.Clone(f.classes)})
 	}
 	return out

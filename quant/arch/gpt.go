@@ -96,7 +96,7 @@ var (
 			{"transformer.h.{i}.ln_mlp.weight", "blk.{i}.attn_norm.weight", vector(hidden), optional, nil},
 			{"transformer.h.{i}.ln_attn.weight", "blk.{i}.attn_norm_2.weight", vector(hidden), optional, nil},
 		})),
-		prepare: func(c *config) {
+		prepare: func(c *config) { // transformers states a key for each head where all share one
 			name := c.firstOf([]string{"num_kv_heads", "n_head_kv"})
 			c.doc["num_key_value_heads"] = c.doc[name]
 			if !c.has(name) || c.flag("multi_query") && !c.flag("new_decoder_architecture") {
@@ -118,7 +118,8 @@ var (
 			return nil
 		},
 	}
-	// baichuan is Llama with one matrix for queries, keys and values (BaichuanModel in conversion/baichuan.py).
+	// baichuan is Llama with one matrix for queries, keys and values (BaichuanModel in conversion/baichuan.py, whose
+	// modify_tensors in 0.5.0 calls itself without end where it means its base class).
 	baichuan = &family{
 		name:    "baichuan",
 		classes: []string{"BaichuanForCausalLM", "BaiChuanForCausalLM"},

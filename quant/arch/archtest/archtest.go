@@ -1,6 +1,6 @@
 // Package archtest makes small checkpoints in Hugging Face layout for tests: real shapes, real tokenizers
-// trained on a few lines of text, and random weights that are the same on every run. Rows are multiples of
-// 256 long, so that every block type applies.
+// trained on a few lines of text, and random weights that are the same on every run. Rows of the named
+// kinds are multiples of 256 long, so that every block type applies; those of the many others are narrower.
 package archtest
 
 import (
