@@ -70,3 +70,12 @@ func TestAModelShowsItsRating(t *testing.T) {
 		t.Errorf("got %+v, %v, want the rating", m.Rating, err)
 	}
 }
+
+func TestATypeThatNeedsAnImportanceMatrixIsNoFailureOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	_, err := s.EstimateSpec(t.Context(), spec(t, "Q2_K_S"))
+	if err == nil || ClassOf(err) != Unsupported {
+		t.Errorf("got %v of class %d, want Unsupported", err, ClassOf(err))
+	}
+}
