@@ -1,5 +1,7 @@
 package archtest
 
+import "strings"
+
 // Checkpoints with experts.
 
 func (c *Checkpoint) mixtral() {
@@ -136,6 +138,23 @@ func (c *Checkpoint) deepseekV3() {
 	c.layer(1, 0, "model.layers.{i}.mlp.gate.e_score_correction_bias", 4)
 	c.layer(2, 0, "model.layers.{i}.eh_proj.weight", width, 2*width)
 	c.layer(2, 0, "model.layers.{i}.input_layernorm.weight", width)
+}
+
+// deepseekFP8 has the matrices of its layers in FP8, as DeepSeek publishes them.
+func (c *Checkpoint) deepseekFP8() {
+	c.deepseekV3()
+	c.Drop("model.layers.2.eh_proj.weight")
+	c.Drop("model.layers.2.input_layernorm.weight")
+	c.set("quantization_config", map[string]any{"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": []int{128, 128}})
+	var out []Tensor
+	for _, t := range c.Tensors {
+		if len(t.Shape) == 2 && strings.HasSuffix(t.Name, "_proj.weight") {
+			out = append(out, randomFP8(t.Name, t.Shape[0], t.Shape[1])...)
+		} else {
+			out = append(out, t)
+		}
+	}
+	c.Tensors = out
 }
 
 func (c *Checkpoint) glm4moe() {

@@ -53,6 +53,7 @@ var kinds = []kind{
 	{"tiny-qwen3next", (*Checkpoint).qwen3next},
 	{"tiny-qwen35", (*Checkpoint).qwen35},
 	{"tiny-qwen35moe", (*Checkpoint).qwen35moe},
+	{"tiny-deepseek3-fp8", (*Checkpoint).deepseekFP8},
 	{"tiny-glm4moe", (*Checkpoint).glm4moe},
 	{"tiny-llama4", (*Checkpoint).llama4},
 	{"tiny-lfm2", (*Checkpoint).lfm2},
