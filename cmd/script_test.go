@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -97,6 +98,16 @@ func TestScripts(t *testing.T) {
 			// copydir FROM TO copies the files of a folder
 			"copydir": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(args[0])))
+			},
+			// until TEXT COMMAND... runs a command again and again until it prints TEXT, for 20 seconds at most
+			"until": func(ts *testscript.TestScript, neg bool, args []string) {
+				for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+					ts.Exec(args[1], args[2:]...)
+					if strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), args[0]) {
+						return
+					}
+				}
+				ts.Fatalf("never printed %q", args[0])
 			},
 			// empty DIR: the folder holds nothing, or is not there
 			"empty": func(ts *testscript.TestScript, neg bool, args []string) {

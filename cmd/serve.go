@@ -28,8 +28,8 @@ a token, which it makes and keeps in a file that only you can read; clients send
 Authorization: Bearer TOKEN, and a browser is let in by the address with ?token=TOKEN.
 
 Requests may name files below MODELS_DIR, the output folder and --allow-path, and no
-others. Ctrl-C stops the server and keeps what running jobs have done: jobs resume ID
-goes on with them.`,
+others. Ctrl-C stops the server and keeps what running jobs have done: the next server goes
+on with them.`,
 		Example: `  nexus-quant serve
   nexus-quant serve --addr 0.0.0.0:8700 --allow-host quant.example.org
   nexus-quant serve --jobs 2 --allow-path /data/models`,
@@ -77,6 +77,13 @@ type serving struct {
 func runServe(ctx context.Context, a *app, o ui.Options) error {
 	server, err := ui.Listen(a.service, o)
 	if err != nil {
+		return err
+	}
+	release, err := a.service.Serving(server.URL())
+	switch {
+	case err == nil:
+		defer release()
+	case !jobs.IsServed(err): // another server of this registry takes detached jobs already
 		return err
 	}
 	if err := a.announce(server, o); err != nil {

@@ -20,6 +20,9 @@ func (e *ServingError) Hint() string {
 	return "use that one, or give this one a registry of its own with NEXUS_QUANT_HOME"
 }
 
+// IsServed tells whether an error of Serving says that another process serves the registry.
+func IsServed(err error) bool { return isA[*ServingError](err) }
+
 // servingFile is locked by the server of a registry, and says where it listens.
 func (s *Service) servingFile() string { return filepath.Join(s.settings.Home, "serve.lock") }
 
