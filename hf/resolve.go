@@ -125,7 +125,7 @@ func isCommit(s string) bool { return isHex(s, 40) }
 // at the top of a model.
 var smallFiles = []string{
 	"config*.json", "generation_config.json", "modules.json", indexFile,
-	"tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+	"tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "sentencepiece*.model",
 	"chat_template*.json", "chat_template*.jinja", "README.md",
 }
 
