@@ -43,7 +43,7 @@ type recipeCalls struct {
 // contextInit is struct ggml_init_params.
 type contextInit struct {
 	size    uint64
-	buffer  uintptr
+	_       uintptr // memory of the caller's: none
 	noAlloc bool
 }
 
