@@ -36,8 +36,14 @@ export function SizeQuality({ points, budget, pick, label, measured }) {
   const Y = (/** @type {number} */ e) => top + ((Math.log10(Math.max(floor, e)) - y0) / (y1 - y0)) * (H - top - bottom);
   // the best for their size
   const frontier = [...list].sort((a, b) => a.bytes - b.bytes).filter((p, _, all) => !all.some((q) => q !== p && q.bytes <= p.bytes && q.error < p.error));
+  /** @type {number[]} */
   const ticks = [];
-  for (let e = Math.ceil(x0 * 1), i = 0; e <= x1 && i < 9; e++, i++) ticks.push(2 ** e);
+  for (let power = Math.floor(Math.log10(2 ** x0)); 10 ** power <= 2 ** x1; power++) {
+    for (const n of x1 - x0 < 2.5 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5]) {
+      const b = n * 10 ** power, last = ticks[ticks.length - 1];
+      if (Math.log2(b) > x0 && Math.log2(b) < x1 && (!last || X(b) - X(last) > 56)) ticks.push(b);
+    }
+  }
   const labels = placed(list, X, Y, W, H - bottom);
   const limit = budget && budget > 0 ? X(budget) : 0;
   return html`<div class="chart" ref=${ref}>
@@ -89,12 +95,12 @@ function placed(list, X, Y, W, H) {
 
 /** @typedef {{t: number, v: number, stage: string}} Sample t: seconds, v: bytes a second */
 
-/** Bytes a second over time, the stages shaded. @param {{samples: Sample[]}} p */
-export function Throughput({ samples }) {
+/** Bytes a second over time, the stages shaded. @param {{samples: Sample[], over: boolean}} p */
+export function Throughput({ samples, over }) {
   const [ref, width] = useWidth();
   const W = Math.max(200, width), H = 88, base = H - 20;
-  const draw = samples.length > 1;
-  const t0 = draw ? samples[0].t : 0, t1 = draw ? Math.max(t0 + 1, samples[samples.length - 1].t) : 1;
+  const draw = samples.length > 1 && samples.some((s) => s.v > 0) && samples[samples.length - 1].t - samples[0].t >= 1;
+  const t0 = draw ? samples[0].t : 0, t1 = draw ? samples[samples.length - 1].t : 1;
   const most = Math.max(1, ...samples.map((s) => s.v));
   const X = (/** @type {number} */ t) => ((t - t0) / (t1 - t0)) * W, Y = (/** @type {number} */ v) => base - (v / most) * (base - 14);
   /** @type {{stage: string, from: number, to: number}[]} */
@@ -105,7 +111,7 @@ export function Throughput({ samples }) {
     else { if (last) last.to = s.t; stages.push({ stage: s.stage, from: s.t, to: s.t }); }
   }
   return html`<div class="chart spark" ref=${ref}>
-    ${!draw ? html`<p class="faint">Throughput is drawn as soon as there are two readings.</p>` : html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img" aria-label=${`Throughput: most ${rate(most)}, now ${rate(samples[samples.length - 1].v)}`}>
+    ${!draw ? html`<p class="faint">${over ? "It was over before a rate could be measured." : "A rate is drawn after the first second."}</p>` : html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img" aria-label=${`Throughput: most ${rate(most)}, now ${rate(samples[samples.length - 1].v)}`}>
       ${stages.map((s) => html`<g><rect class=${`stage ${s.stage}`} x=${X(s.from)} y="0" width=${Math.max(1, X(s.to) - X(s.from))} height=${base} />${X(s.to) - X(s.from) > 64 && html`<text x=${X(s.from) + 4} y=${H - 6}>${s.stage}</text>`}</g>`)}
       <path class="area" d=${`M${X(t0)} ${base}L${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}L${X(t1)} ${base}Z`} />
       <path class="line" d=${`M${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}`} />

@@ -13,6 +13,8 @@ export const revision = signal("");
 export const model = signal({ state: "none" });
 /** Types in the order in which they were chosen. @type {import("../vendor/preact.js").Signal<string[]>} */
 export const types = signal([]);
+/** The type that the pointer is on. */
+export const preview = signal("");
 export const jobName = signal(""); // what the user typed; empty: the proposal
 export const description = signal("");
 
@@ -138,8 +140,9 @@ const look = latest(async (signal) => {
 }, 350);
 
 const offer = latest(async (signal) => {
-  const all = catalogue.value.map((t) => t.value);
   const without = new Map();
+  if (!options.imatrix.value.trim()) for (const t of catalogue.value) if (/needs an importance matrix/.test(t.description)) without.set(t.value, "needs an importance matrix");
+  const all = catalogue.value.map((t) => t.value).filter((t) => !without.has(t));
   // a type that this model can't have is named in the refusal: the others are still worth knowing
   for (let left = all; left.length;) {
     try {

@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js"
 import { get, modelPath, post } from "./api.js";
 import { Throughput } from "./charts.js";
 import { between, bits, bytes, count, duration, exact, percent, rate, shell, when } from "./format.js";
-import { find, standing } from "./jobs.js";
+import { find, standing, step } from "./jobs.js";
 import { active, deleted, follow, loaded, put } from "./live.js";
 import { Bar, Command, Copy, Failure, JobActions, Loading, Notice, State } from "./parts.js";
 import { go, Link } from "./router.js";
@@ -115,7 +115,7 @@ function Known({ job }) {
     ${job.status === "interrupted" && html`<${Notice} kind="warning"><p>This job was stopped at ${percent(job.progress)}. What is done is kept: resume goes on at the last finished tensor.</p><//>`}
     <section class="panel" aria-label="Progress">
       <div class="progress big"><${Bar} value=${job.progress} label="Progress of the job" state=${job.status} /><span class="num">${percent(job.progress)}</span></div>
-      <p>${job.status === "failed" ? `Stopped at ${percent(job.progress)}.` : standing(job)}</p>
+      <p>${job.status === "failed" ? `Stopped at ${percent(job.progress)}.` : running && last && !job.cancel_requested ? step(`${last.stage} ${last.items_done} of ${last.items}`) : standing(job)}</p>
       <dl class="tiles">
         ${running && html`<div><dt>Rate</dt><dd class="num">${rate(job.bytes_per_second)}</dd></div><div><dt>Left</dt><dd class="num">${job.eta_seconds > 0 ? duration(job.eta_seconds) : "–"}</dd></div>`}
         <div><dt>${job.completed_at ? "Took" : "Running for"}</dt><dd class="num">${job.started_at ? duration(between(job.started_at, job.completed_at)) : "–"}</dd></div>
@@ -128,10 +128,10 @@ function Known({ job }) {
     <section aria-label="Files"><h2>Files</h2><${Outputs} job=${job} /></section>
     <section aria-label="Tensors"><h2>Tensors</h2>
       ${cells.length > 0 ? html`<${Wall} cells=${cells} outputs=${estimate?.outputs.map((o) => o.type) ?? []} done=${job.status === "completed" ? undefined : done} current=${current} label="The tensors of this job" />
-          <p class="faint mono line" aria-hidden="true">${current >= 0 ? last.item : last?.stage === "verifying" && running ? `reading back ${last.item}` : "\u00a0"}</p>`
+          ${running && html`<p class="faint mono line" aria-hidden="true">${current >= 0 ? last.item : last?.stage === "verifying" ? `reading back ${last.item}` : "\u00a0"}</p>`}`
     : html`<p class="faint">${estimate ? "" : "The headers of the source can't be read from here, so its tensors are not drawn."}</p>`}
     </section>
-    <section aria-label="Throughput"><h2>Throughput</h2><${Throughput} samples=${run.samples} /></section>
+    <section aria-label="Throughput"><h2>Throughput</h2><${Throughput} samples=${run.samples} over=${!active(job)} /></section>
     <section aria-label="Log"><h2>Log</h2><${Log} events=${run.log} /></section>
     <section aria-label="Details"><h2>Details</h2><${Details} job=${job} /></section>
   </main>`;

@@ -54,7 +54,7 @@ export function standing(j) {
 }
 
 /** "quantizing 3 of 57" as a sentence. @param {string} s */
-function step(s) {
+export function step(s) {
   const m = /^(\w+) (\d+) of (\d+)$/.exec(s);
   if (!m) return s;
   if (m[1] === "downloading") return `Downloads file ${Math.min(Number(m[2]) + 1, Number(m[3]))} of ${m[3]}.`;

@@ -37,6 +37,10 @@ function ModelStep() {
   useEffect(() => { if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true }); }, []);
   const known = [...new Set(newestFirst.value.flatMap((j) => [j.source_model, ...j.outputs.filter((o) => o.status === "completed" && o.file_path && /^(BF16|F16|F32)$/.test(o.quant_type)).map((o) => String(o.file_path))]))].slice(0, 20);
   const { state, info, error } = draft.model.value;
+  const { estimate } = draft.offers.value;
+  const shown = draft.preview.value || draft.types.value[0] || "";
+  const cells = useMemo(() => cellsOf(estimate, shown), [estimate, shown]);
+  const layers = new Set(estimate?.tensors?.map((t) => t.layer).filter((n) => n !== undefined)).size;
   return html`<${Step} n=${1} title="Model" ready=${true} wait="">
     <div class="field">
       <label for="model">Hub id, folder or GGUF file</label>
@@ -65,7 +69,16 @@ function ModelStep() {
         <div><dt>From</dt><dd>${info.source_type === "huggingface" ? html`the Hub${info.commit ? html`, <code>${info.commit.slice(0, 8)}</code>` : ""}` : info.source_type === "gguf" ? "a GGUF file" : "a folder"}</dd></div>
       </dl>`}
     </div>
+    ${state === "known" && estimate?.tensors && html`<div class="preview">
+      <p class="faint">${count(estimate.tensors.length, "tensor")}${layers ? ` in ${count(layers, "layer")}` : ""}${cells.length ? html`, as <b class="mono">${shown}</b> has them` : ""}</p>
+      ${cells.length > 0 && html`<${Wall} cells=${cells} outputs=${[shown]} compact=${true} label=${`The tensors of the model as ${shown}`} />`}</div>`}
   <//>`;
+}
+
+/** Cells of one type. @param {import("./contract").Estimate | undefined} e @param {string} type */
+function cellsOf(e, type) {
+  const i = e?.outputs.findIndex((o) => o.type === type) ?? -1;
+  return i < 0 ? [] : wallCells(e, [i]);
 }
 
 function FormatStep() {
@@ -88,6 +101,9 @@ function fit(size) {
   if (room < 0) return { fits: false, words: `too big by ${gib(-room)}` };
   return { fits: true, words: `fits, ${gib(room)} left for context` };
 }
+
+/** On a phone the long list waits behind a line. */
+const roomy = innerWidth > 640;
 
 const groups = [
   { title: "Eight bits and more", has: (/** @type {number} */ b) => b >= 8 && b < 16 }, { title: "Five to seven bits", has: (/** @type {number} */ b) => b >= 5.4 && b < 8 },
@@ -114,7 +130,8 @@ function TypesStep() {
     ${offers.of.size > 0 && html`<${SizeQuality} points=${points} budget=${draft.budget.value * 2 ** 30 - overhead} pick=${draft.toggle} label="Size against quality, one point for each type" />`}
     ${offers.state === "asking" && !offers.of.size && html`<${Loading} lines=${4} label="Reckoning the sizes of all types" />`}
     <${Group} title="Recommended for this model" list=${recommended.map((r) => all.find((t) => t.value === r)).filter(Boolean)} recommended=${true} />
-    ${groups.map((g) => html`<${Group} title=${g.title} list=${all.filter((t) => !recommended.includes(t.value) && g.has(t.bits_per_weight))} />`)}
+    <details class="more" open=${roomy}><summary>All ${count(all.length, "type")}</summary><div class="stack">
+      ${groups.map((g) => html`<${Group} title=${g.title} list=${all.filter((t) => !recommended.includes(t.value) && g.has(t.bits_per_weight))} />`)}</div></details>
     <${Advanced} />
   <//>`;
 }
@@ -130,7 +147,8 @@ function TypeCard({ type, recommended }) {
   const picked = draft.types.value.includes(type.value);
   const f = out ? fit(out.bytes) : null;
   const colour = bitsColour(type.bits_per_weight);
-  return html`<label class=${`card pickable ${picked ? "picked" : ""} ${why ? "off" : ""}`}>
+  return html`<label class=${`card pickable ${picked ? "picked" : ""} ${why ? "off" : ""}`}
+    onMouseEnter=${() => { if (out) draft.preview.value = type.value; }} onMouseLeave=${() => { draft.preview.value = ""; }}>
     <span class="row">
       <input type="checkbox" checked=${picked} disabled=${!!why && !picked} onChange=${() => draft.toggle(type.value)} />
       <i class="swatch" style=${{ background: colour.fill }}></i><strong class="mono">${type.name}</strong>
@@ -180,10 +198,7 @@ function ReviewStep() {
   const offers = draft.offers.value;
   const [shown, show] = useState("");
   const chosen = draft.types.value.includes(shown) ? shown : draft.types.value[0];
-  const cells = useMemo(() => {
-    const i = offers.estimate?.outputs.findIndex((o) => o.type === chosen) ?? -1;
-    return i < 0 ? [] : wallCells(offers.estimate, [i]);
-  }, [offers.estimate, chosen]);
+  const cells = useMemo(() => cellsOf(offers.estimate, chosen), [offers.estimate, chosen]);
   return html`<${Step} n=${4} title="Review" ready=${ready} wait="Choose at least one type.">
     <div class="columns">
       <div class="field"><label for="job-name">Name of the job</label><input id="job-name" maxlength="200" placeholder=${draft.proposedName.value} autocomplete="off" ...${text(draft.jobName)} /></div>
@@ -248,5 +263,7 @@ function Summary() {
       ${types.length > 0 && html`<div class="cli"><h3>The same on the command line</h3><${Command} text=${draft.command.value} /></div>`}` : html`<p class="faint">Name a model, and its types, sizes and the time they take stand here.</p>`}
     ${error && html`<${Failure} error=${error} />`}
     <button type="button" class="primary" disabled=${!ready || busy} onClick=${make}>${busy ? "Creating…" : types.length && state === "known" ? `Create job, ${count(types.length, "file")}` : "Create job"}</button>
+    ${state === "known" && types.length > 0 && html`<div class="dock"><span><b class="num">${total === undefined ? "…" : bytes(total)}</b> <span class="mono">${types.join(", ")}</span></span>
+      <button type="button" class="primary" disabled=${!ready || busy} onClick=${make}>Create job</button></div>`}
   </aside>`;
 }

@@ -14,7 +14,7 @@ export function Settings() {
   const busy = newestFirst.value.filter((j) => ["downloading", "preparing", "quantizing"].includes(j.status));
   useEffect(() => { get("//healthz").then((h) => { setHealth(h); setError(null); }, setError); }, [again, busy.length, lostSince.value === 0]);
   const planned = busy.reduce((n, j) => n + (j.estimate?.output_bytes ?? 0), 0);
-  const path = (/** @type {string} */ p) => html`<li><code class="path">${p}</code> <${Copy} text=${p} what=${p} /></li>`;
+  const path = (/** @type {string} */ p) => html`<li class="folder"><code class="path">${p}</code> <${Copy} text=${p} what=${p} /> <span class="faint">${p === health?.output_dir ? "files go here" : p === health?.models_dir ? "models" : ""}</span></li>`;
   return html`<main>
     <div class="title"><h1 tabindex="-1">Settings and health</h1></div>
     ${error && html`<${Failure} error=${error}><button type="button" onClick=${() => setAgain(again + 1)}>Try again</button><//>`}
@@ -24,7 +24,7 @@ export function Settings() {
       <dl class="tiles panel">
         <div><dt>Server</dt><dd>${health.status === "ok" ? "Running well" : health.status}</dd></div>
         <div><dt>Version</dt><dd class="mono">${health.version}</dd></div>
-        <div><dt>Jobs</dt><dd>${health.running_jobs} running, ${health.queued_jobs} waiting</dd></div>
+        <div><dt>Jobs</dt><dd>${health.running_jobs + health.queued_jobs ? `${health.running_jobs} running, ${health.queued_jobs} waiting` : "None"}</dd></div>
         <div><dt>Jobs at once</dt><dd class="num">${health.concurrency}</dd></div>
         <div><dt>Threads of a job</dt><dd class="num">${health.threads || "all cores"}</dd></div>
         <div><dt>Memory of a job</dt><dd class="num">${gib(health.max_memory_bytes)}</dd></div>
@@ -33,7 +33,7 @@ export function Settings() {
       <section aria-label="Disk"><h2>Disk</h2><p>${bytes(health.free_disk_bytes)} are free where the files go.</p>
         ${busy.length > 0 && html`<${Disk} free=${health.free_disk_bytes} files=${planned} download=${0} /><p class="faint">For ${count(busy.length, "running job")}; what they wrote already is part of it.</p>`}</section>
       <section aria-label="Folders"><h2>Folders</h2><p>Jobs may read models below these, and write files there:</p><ul class="plain">${health.folders.map(path)}</ul>
-        <p class="faint">Files go to <code class="path">${health.output_dir}</code> where a job does not say otherwise.${health.models_dir ? html` Models are looked for in <code class="path">${health.models_dir}</code>.` : ""} <code>serve --allow-path DIR</code> adds a folder.</p></section>
+        <p class="faint"><code>serve --allow-path DIR</code> adds one.</p></section>
       <section aria-label="Hugging Face"><h2>Hugging Face</h2><p>${health.hf_token ? "A token is set: private and gated models can be read, as far as it allows." : "No token is set: public models only. Start the server with HF_TOKEN for private and gated ones."}</p></section>
       <section aria-label="Your machine"><h2>Memory to fit into</h2><div class="field inline"><label for="default-budget">RAM or VRAM of the machine that will run the models, GiB</label>
         <input id="default-budget" type="number" min="1" value=${budget.value} onInput=${(/** @type {any} */ e) => { const n = Number(e.target.value); if (n > 0) budget.value = n; }} /></div><p class="faint">Kept in this browser. The wizard and the registry show what fits.</p></section>

@@ -42,7 +42,7 @@ export function arrange(cells) {
 
 const wide = (/** @type {Cell} */ c) => (c.shape ? c.shape.filter((n) => n > 1).length > 1 : !/norm|bias/.test(c.name));
 
-const gutter = 28, head = 20, space = 2;
+const gutter = 28, head = 20, space = 3;
 
 /** @param {Cell[]} cells @param {number} width @param {boolean} compact */
 function layout(cells, width, compact) {
@@ -139,7 +139,7 @@ export function Wall({ cells, outputs, done, current = -1, mode = "types", compa
       const filled = done === undefined || p.index < done;
       const n = Math.max(1, outputs.length), band = p.w / n;
       for (let i = 0; i < n; i++) {
-        const x = p.x + i * band, w = Math.max(0.5, i < n - 1 && band > 4 ? band - 1 : band);
+        const x = p.x + i * band, w = Math.max(0.5, band);
         const type = p.cell.types[i];
         const error = p.cell.errors?.[i];
         const colour = mode === "errors" ? (error == null ? { fill: empty, ink: muted } : errorColour(error)) : typeColour(type);
