@@ -222,9 +222,8 @@ func (m *model) observe() {
 // done takes the end of the job of this process.
 func (m *model) done(msg doneMsg) tea.Cmd {
 	m.observe()
-	live, _ := msg.run.look()
 	m.running, m.starting = false, false
-	m.outcome.ended(live.Job, msg.result, msg.err)
+	m.outcome.ended(msg.run, msg.result, msg.err)
 	if m.quitting {
 		return tea.Quit
 	}

@@ -3,7 +3,6 @@ package tui
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -215,7 +214,7 @@ func (a *asker) work(ctx context.Context) (Outcome, error) {
 		return a.Service.Quantize(ctx, r, watch)
 	})
 	var out Outcome
-	out.ended(run.job(), result, err)
+	out.ended(run, result, err)
 	if err == nil {
 		a.say("Done.")
 		return out, nil
@@ -271,40 +270,25 @@ func Follow(ctx context.Context, o Options) error {
 			fmt.Fprintln(o.Out, text)
 		}
 	}
-	list, err := o.Service.Jobs(jobs.JobFilter{Limit: listed})
-	if err != nil {
-		return err
-	}
-	alive := map[string]bool{}
-	for i := range list.Jobs {
-		j := &list.Jobs[i]
-		if id == "" || j.ID == id {
-			tell(j)
-			if Active(j) {
-				alive[j.ID] = true
-			}
-		}
-	}
-	if len(alive) == 0 {
-		return nil
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	for e, err := range o.Service.Events(ctx, "", 0) {
+	for {
+		list, err := o.Service.Jobs(jobs.JobFilter{Limit: listed})
 		if err != nil {
 			return err
 		}
-		var j jobs.Job
-		if e.Type != "snapshot" || json.Unmarshal(e.Data, &j) != nil || id != "" && j.ID != id {
-			continue
+		alive := false
+		for i := range list.Jobs {
+			if j := &list.Jobs[i]; id == "" || j.ID == id {
+				tell(j)
+				alive = alive || Active(j)
+			}
 		}
-		tell(&j)
-		if alive[j.ID] = Active(&j); !alive[j.ID] {
-			delete(alive, j.ID)
-		}
-		if len(alive) == 0 {
+		if !alive {
 			return nil
 		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(listEvery):
+		}
 	}
-	return context.Cause(ctx)
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -13,6 +14,8 @@ import (
 type runner struct {
 	stop  context.CancelCauseFunc
 	ended chan struct{}
+
+	interrupted bool // what is done was kept; known once the run has ended
 
 	mu       sync.Mutex
 	live     Live
@@ -36,7 +39,9 @@ func (r *runner) run(ctx context.Context, limit int64, do work) (*jobs.Result, e
 	defer r.stop(nil)
 	// makes the collector keep to the budget too: the buffers are accounted for, garbage is not
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
-	return do(ctx, r)
+	result, err := do(ctx, r)
+	r.interrupted = err != nil && jobs.ClassOf(err) == jobs.Cancelled && errors.Is(context.Cause(ctx), jobs.ErrInterrupted)
+	return result, err
 }
 
 // Started notes the job's number.

@@ -5,7 +5,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -109,8 +108,8 @@ func (m *model) leave() {
 	}
 	m.run.stop(jobs.ErrInterrupted)
 	<-m.run.ended
-	if live, _ := m.run.look(); live.Job != "" {
-		m.outcome.interrupted(live.Job)
+	if id := m.run.job(); id != "" && m.run.interrupted {
+		m.outcome.interrupted(id)
 	}
 }
 
@@ -120,7 +119,8 @@ func (o *Outcome) interrupted(id string) {
 }
 
 // ended notes how a job of this process came out.
-func (o *Outcome) ended(id string, result *jobs.Result, err error) {
+func (o *Outcome) ended(r *runner, result *jobs.Result, err error) {
+	id := r.job()
 	if result != nil {
 		for _, out := range result.Outputs {
 			if out.Error == "" {
@@ -130,7 +130,7 @@ func (o *Outcome) ended(id string, result *jobs.Result, err error) {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, jobs.ErrInterrupted):
+	case r.interrupted && id != "":
 		o.interrupted(id)
 	case jobs.ClassOf(err) == jobs.Cancelled:
 		o.Lines = append(o.Lines, fmt.Sprintf("Job %s was cancelled.", short(id)))

@@ -28,12 +28,29 @@ func (m *model) boardView(width, room int) []string {
 	lines = append(lines, m.outputLines(j, width)...)
 	lines = append(lines, m.jobErrors(j, width)...)
 	if w, _ := b.Wall(); w != nil {
-		// the log keeps three lines at least
-		if free := room - len(lines) - 5; free >= 4 {
-			lines = append(append(lines, ""), t.wallView(w, b.Output, width, free, m.now)...)
-		}
+		lines = append(lines, m.walls(w, j, width, room-len(lines))...)
 	}
 	return append(lines, m.logLines(width, room-len(lines))...)
+}
+
+// walls draws the wall of the chosen output, or those of all outputs where there is room for them. The log keeps four
+// lines at least.
+func (m *model) walls(w *Wall, j *jobs.Job, width, room int) []string {
+	t, b := &m.theme, &m.board
+	one := t.wallView(w, b.Output, width, max(2, room-5), m.now)
+	if room-5 < 4 {
+		return nil
+	}
+	n := len(j.Outputs)
+	if n < 2 || room-4 < n*(len(one)+2) {
+		return append([]string{""}, one...)
+	}
+	var lines []string
+	for i, o := range j.Outputs {
+		lines = append(lines, "", t.title.Render(o.Type))
+		lines = append(lines, t.wallView(w, i, width, len(one), m.now)...)
+	}
+	return lines
 }
 
 // jobList is the list of jobs, newest first.

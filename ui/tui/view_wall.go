@@ -7,7 +7,8 @@ import (
 )
 
 // wallView draws a wall for an output in at most so many columns and rows, its legend included. Where there are
-// colours, a character is two places, one above the other; where there are none it is one, and says the bits.
+// colours and little room, a character is two places, one above the other; else it is one, and says the bits where
+// there are no colours.
 func (t *theme) wallView(w *Wall, output, width, height int, now time.Time) []string {
 	const label = 10
 	room := width - label - 6 // the embedding and the output are two cells each, with a space
@@ -20,7 +21,7 @@ func (t *theme) wallView(w *Wall, output, width, height int, now time.Time) []st
 	spans = append(spans, span{w.Layers + 1, w.Layers + 2, 2})
 
 	per := 2
-	if t.plain() {
+	if t.plain() || len(w.Roles) < height {
 		per = 1
 	}
 	shown := min(len(w.Roles), per*max(1, height-1))
@@ -37,8 +38,15 @@ func (t *theme) wallView(w *Wall, output, width, height int, now time.Time) []st
 				b.WriteString(" ")
 			}
 			top := w.Spot(row, s.from, s.to, output)
-			if per == 1 {
-				b.WriteString(strings.Repeat(plainCell(top), s.cells))
+			switch {
+			case t.plain():
+				b.WriteString(apart(plainCell(top), s.cells))
+				continue
+			case per == 1 && top.None:
+				b.WriteString(strings.Repeat(" ", s.cells))
+				continue
+			case per == 1:
+				b.WriteString(t.render.NewStyle().Foreground(t.spot(top, now)).Render(apart("▆", s.cells)))
 				continue
 			}
 			bottom := Spot{None: true}
@@ -50,6 +58,14 @@ func (t *theme) wallView(w *Wall, output, width, height int, now time.Time) []st
 		lines = append(lines, b.String())
 	}
 	return append(lines, cut(t.legend(w, output, share), width))
+}
+
+// apart fills a cell, but for a gap to the next one where there is room for it.
+func apart(sign string, cells int) string {
+	if cells == 1 {
+		return sign
+	}
+	return strings.Repeat(sign, cells-1) + " "
 }
 
 // plainCell shows a place without colours.
@@ -69,16 +85,19 @@ func plainCell(s Spot) string {
 
 // halves shows two places in one cell, repeated.
 func (t *theme) halves(top, bottom Spot, cells int, now time.Time) string {
-	style := t.render.NewStyle()
+	style, sign := t.render.NewStyle(), "▀"
 	switch {
 	case top.None && bottom.None:
 		return strings.Repeat(" ", cells)
 	case bottom.None:
-		return style.Foreground(t.spot(top, now)).Render(strings.Repeat("▀", cells))
+		style = style.Foreground(t.spot(top, now))
 	case top.None:
-		return style.Foreground(t.spot(bottom, now)).Render(strings.Repeat("▄", cells))
+		style, sign = style.Foreground(t.spot(bottom, now)), "▄"
+	default:
+		style = style.Foreground(t.spot(top, now)).Background(t.spot(bottom, now))
 	}
-	return style.Foreground(t.spot(top, now)).Background(t.spot(bottom, now)).Render(strings.Repeat("▀", cells))
+	text := apart(sign, cells)
+	return style.Render(strings.TrimRight(text, " ")) + strings.Repeat(" ", strings.Count(text, " "))
 }
 
 // legend says what the colours or signs are.

@@ -238,7 +238,11 @@ func (m *model) typesView(width, room int) []string {
 	for _, c := range w.Types {
 		biggest = max(biggest, c.Bytes)
 	}
-	lines = append(lines, t.muted.Render("      type          size  bits/weight  quality"))
+	gap := ""
+	if width >= 90 {
+		gap = strings.Repeat(" ", 2+min(40, width-barRoom))
+	}
+	lines = append(lines, t.muted.Render("      type          size"+gap+"  bits/weight  quality"))
 	wall := []string(nil)
 	if room-len(lines) >= len(w.Types)+8 {
 		wall = m.wallOf(m.showType(), width, room-len(lines)-len(w.Types)-1)
@@ -302,11 +306,9 @@ func (m *model) typeLine(i, width int, biggest int64, more, less bool) string {
 	case !w.Sizing():
 		size = "–"
 	}
-	name := pad(c.Value, 7)
+	swatch := "  "
 	if !t.plain() && c.Bytes > 0 {
-		name = t.render.NewStyle().Foreground(t.ramp(c.PerWeight)).Render("█ ") + name
-	} else {
-		name = "  " + name
+		swatch = t.render.NewStyle().Foreground(t.ramp(c.PerWeight)).Render("█ ")
 	}
 	edge := " "
 	if more {
@@ -314,10 +316,16 @@ func (m *model) typeLine(i, width int, biggest int64, more, less bool) string {
 	} else if less {
 		edge = "↓"
 	}
-	line := fmt.Sprintf("%s%s%s %s %s  %11s  %s", pointer(i == w.Cursor), edge, mark, name, padLeft(size, 9), bits, pad(c.Quality, 13))
-	if i == w.Cursor {
-		line = t.chosen.Render(line)
+	bar := ""
+	if width >= 90 {
+		bar = m.sizeBar(c.Bytes, biggest, width-barRoom)
 	}
+	style := t.render.NewStyle()
+	if i == w.Cursor {
+		style = t.chosen
+	}
+	line := style.Render(pointer(i == w.Cursor)+edge+mark) + " " + swatch + style.Render(pad(c.Value, 7)+" "+padLeft(size, 9)) + bar +
+		style.Render(fmt.Sprintf("  %11s  %s", bits, pad(c.Quality, 13)))
 	if c.Err != nil {
 		return line + " " + t.muted.Render(clean(reason(c.Err)))
 	}
@@ -332,26 +340,22 @@ func (m *model) typeLine(i, width int, biggest int64, more, less bool) string {
 	if c.Recommended {
 		notes += " " + t.accent.Render("recommended")
 	}
-	line += notes
-	if width >= 90 && c.Bytes > 0 {
-		line = pad(line, 72) + m.sizeBar(c.Bytes, biggest, width-74)
-	}
-	return line
+	return line + notes
 }
+
+// barRoom is what a line of the types takes beside the bar.
+const barRoom = 80
 
 // sizeBar shows a size against the biggest one, and where the memory ends.
 func (m *model) sizeBar(n, biggest int64, width int) string {
 	t := &m.theme
 	width = min(width, 40)
-	if width < 6 {
-		return ""
-	}
-	cells := max(1, int(float64(n)/float64(biggest)*float64(width)+0.5))
+	cells := max(min(1, int(n)), int(float64(n)/float64(biggest)*float64(width)+0.5))
 	bar := []rune(strings.Repeat("━", cells) + strings.Repeat(" ", width-cells))
 	if budget, err := m.wizard.Budget(); err == nil && budget > 0 && budget < biggest {
 		bar[min(width-1, int(float64(budget)/float64(biggest)*float64(width)))] = '│'
 	}
-	return t.muted.Render(string(bar))
+	return "  " + t.muted.Render(string(bar))
 }
 
 // reason is the short form of why a type can't be made.
@@ -452,7 +456,7 @@ func (m *model) summaryView(width int) []string {
 	if in == nil {
 		return append(lines, t.muted.Render("No model yet."))
 	}
-	fact := func(name, value string) { lines = append(lines, t.muted.Render(pad(name, 9))+cut(value, width-9)) }
+	fact := func(name, value string) { lines = append(lines, t.muted.Render(pad(name, 10))+cut(value, width-10)) }
 	fact("model", clean(in.Model))
 	fact("", fmt.Sprintf("%s, %s weights", clean(in.Architecture), count(in.Parameters)))
 	total, known := w.PickedBytes()
