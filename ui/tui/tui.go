@@ -43,8 +43,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(), tea.WithoutSignalHandler())
-	_, err = p.Run()
+	_, err = program(ctx, m, o).Run()
 	m.leave()
 	switch {
 	case ctx.Err() != nil:
@@ -53,6 +52,11 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 		err = fmt.Errorf("the screen could not go on: %w", err)
 	}
 	return m.outcome, err
+}
+
+// program is how the screen is run. Signals are the caller's; a panic of the model puts the terminal right first.
+func program(ctx context.Context, m tea.Model, o Options) *tea.Program {
+	return tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(), tea.WithoutSignalHandler())
 }
 
 // newModel looks up what the first screen needs.

@@ -42,7 +42,7 @@ func (m *model) wizardView(width, room int) []string {
 	if width >= wideScreen {
 		return m.beside(lines, m.summaryView(summaryWidth), main, room)
 	}
-	if summary != nil {
+	if summary != nil && room > 2 {
 		for len(lines) < room-2 {
 			lines = append(lines, "")
 		}
@@ -88,7 +88,7 @@ func (m *model) input(l *Line, width int, focus bool) string {
 	if !focus {
 		return cutLeft(clean(string(l.text)), width)
 	}
-	from := max(0, l.at-width+1)
+	from := max(0, l.at-max(1, width)+1)
 	before := clean(string(l.text[from:l.at]))
 	at, after := " ", ""
 	if l.at < len(l.text) {
