@@ -229,6 +229,9 @@ func outputText(o jobs.Output) string {
 // Wall is the picture of the job in detail, nil if there is none, and whether it was looked for.
 func (b *Board) Wall() (w *Wall, sought bool) {
 	w, sought = b.Walls[b.Selected]
+	if j := b.Job(); w != nil && j != nil && j.Status == "completed" {
+		w.FinishFirst(len(w.Tiles))
+	}
 	return w, sought
 }
 

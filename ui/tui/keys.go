@@ -67,7 +67,7 @@ func (m *model) quit() tea.Cmd {
 		return m.question.yes()
 	}
 	m.question = &question{
-		text: fmt.Sprintf("Quit? Job %s stops, and what is done is kept. nexus-quant jobs resume %s goes on with it.", short(m.run.job()), short(m.run.job())),
+		text: fmt.Sprintf("Quit? Job %s stops, and what is done is kept: nexus-quant jobs resume %[1]s goes on with it.", short(m.run.job())),
 		yes: func() tea.Cmd {
 			m.quitting, m.question = true, nil
 			m.run.stop(jobs.ErrInterrupted)

@@ -208,7 +208,7 @@ func (m *model) observe() {
 	}
 	if m.starting {
 		m.starting = false
-		if w := m.wizard.Wall; w != nil && m.wizard.Step == StepReview && m.wizard.Plan != nil {
+		if m.wizard.Plan != nil {
 			m.board.Arranged(live.Job, m.wizard.Plan.Tensors)
 		}
 		m.newWizard()

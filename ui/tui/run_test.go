@@ -40,7 +40,7 @@ func TestFromTheFirstKeyToTheFinishedFile(t *testing.T) {
 	keys(tm, tea.KeyEnter)
 	wait(t, tm, "Writes 1 file, 7.35 MB.")
 	keys(tm, tea.KeyEnter)
-	wait(t, tm, "Done.")
+	wait(t, tm, "completed")
 	tm.Type("q")
 	tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
 	if len(m.outcome.Made) != 1 || len(m.outcome.Lines) != 0 {

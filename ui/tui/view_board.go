@@ -18,7 +18,7 @@ func (m *model) boardView(width, room int) []string {
 	case len(b.Jobs) == 0:
 		return []string{"", "No jobs yet. Press n to make one."}
 	}
-	lines := m.jobList(width, min(len(b.Jobs), max(3, room/5)))
+	lines := m.jobList(width, min(len(b.Jobs), max(3, room/6)))
 	lines = append(lines, t.muted.Render(strings.Repeat("─", width)))
 	j := b.Job()
 	if j == nil {
@@ -33,16 +33,17 @@ func (m *model) boardView(width, room int) []string {
 	return append(lines, m.logLines(width, room-len(lines))...)
 }
 
-// walls draws the wall of the chosen output, or those of all outputs where there is room for them. The log keeps four
-// lines at least.
+// walls draws the wall of the chosen output, or those of all outputs where there is room for them and for some lines of
+// the log.
 func (m *model) walls(w *Wall, j *jobs.Job, width, room int) []string {
 	t, b := &m.theme, &m.board
-	one := t.wallView(w, b.Output, width, max(2, room-5), m.now)
-	if room-5 < 4 {
+	const blank, log = 1, 2
+	if room < blank+log+3 {
 		return nil
 	}
+	one := t.wallView(w, b.Output, width, room-blank-log, m.now)
 	n := len(j.Outputs)
-	if n < 2 || room-4 < n*(len(one)+2) {
+	if n < 2 || room-2*log < n*(len(one)+2) {
 		return append([]string{""}, one...)
 	}
 	var lines []string
@@ -132,11 +133,11 @@ func (m *model) endLine(j *jobs.Job) string {
 	if j.Started != nil && j.Ended != nil {
 		text += " after " + lasting(j.Ended.Sub(*j.Started))
 	}
-	if j.Ended != nil {
-		text += ", " + j.Ended.Local().Format(time.DateTime)
-	}
-	if j.Resumable {
+	switch {
+	case j.Resumable:
 		text += "; r resumes it, and so does nexus-quant jobs resume " + short(j.ID)
+	case j.Ended != nil:
+		text += ", " + j.Ended.Local().Format(time.DateTime)
 	}
 	return m.theme.status(j.Status).Render(text)
 }

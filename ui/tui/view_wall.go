@@ -57,7 +57,11 @@ func (t *theme) wallView(w *Wall, output, width, height int, now time.Time) []st
 		}
 		lines = append(lines, b.String())
 	}
-	return append(lines, cut(t.legend(w, output, share), width))
+	legend := t.legend(w, output, share)
+	if hidden := len(w.Roles) - shown; hidden > 0 {
+		legend += t.muted.Render("  " + plural(hidden, "row", "rows") + " more on a higher screen")
+	}
+	return append(lines, cut(legend, width))
 }
 
 // apart fills a cell, but for a gap to the next one where there is room for it.

@@ -358,15 +358,6 @@ func (m *model) sizeBar(n, biggest int64, width int) string {
 	return "  " + t.muted.Render(string(bar))
 }
 
-// reason is the short form of why a type can't be made.
-func reason(err error) string {
-	text := err.Error()
-	if strings.HasSuffix(text, "needs an importance matrix") {
-		return "needs an importance matrix (i)"
-	}
-	return text
-}
-
 func (m *model) reviewView(width int) []string {
 	t, w := &m.theme, &m.wizard
 	row := func(i int, name, value string) string {

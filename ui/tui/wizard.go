@@ -246,7 +246,7 @@ func (w *Wizard) Missing() string {
 		}
 		for _, c := range w.Types {
 			if c.Picked && c.Err != nil {
-				return c.Value + " can't be made: " + c.Err.Error()
+				return c.Value + " can't be made: " + reason(c.Err)
 			}
 		}
 	case StepReview:
@@ -357,7 +357,7 @@ func (w *Wizard) Toggle() (why string) {
 	case StepTypes:
 		c := &w.Types[w.Cursor]
 		if c.Err != nil && !c.Picked {
-			return c.Value + " can't be made: " + c.Err.Error()
+			return c.Value + " can't be made: " + reason(c.Err)
 		}
 		c.Picked = !c.Picked
 		w.Name = Line{}

@@ -50,7 +50,7 @@ func TestNoStepIsLeftWithoutWhatItNeeds(t *testing.T) {
 			w := at(t, StepTypes)
 			w.PickOnly([]string{"Q2_K_S"})
 			return w
-		}, "needs an importance matrix"},
+		}, "needs an imatrix"},
 		{"no plan", func() Wizard { return at(t, StepReview) }, "still being made"},
 		{"a plan that failed", func() Wizard {
 			w := at(t, StepReview)

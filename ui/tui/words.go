@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -53,4 +54,13 @@ func lasting(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// reason is the short form of why a type can't be made of a model.
+func reason(err error) string {
+	text := err.Error()
+	if strings.HasSuffix(text, "needs an importance matrix") {
+		return "needs an imatrix (i)"
+	}
+	return text
 }

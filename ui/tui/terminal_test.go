@@ -1,0 +1,236 @@
+//go:build tui
+
+package tui_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// terminal is the program in a real terminal, driven as by a user. Run with: make tui.
+type terminal struct {
+	t      *testing.T
+	socket string
+	dir    string
+}
+
+// start builds the program and opens a terminal of a size with it in.
+func start(t *testing.T, width, height int, args string) *terminal {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("tmux is not installed: this test drives a real terminal with it")
+	}
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "nexus-quant")
+	if out, err := exec.Command("go", "build", "-o", bin, "github.com/nexus-quant/nexus-quant").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	model, err := filepath.Abs(filepath.Join("..", "..", "testdata", "nexus-tiny-llama"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "nexus-tiny-llama"), os.DirFS(model)); err != nil {
+		t.Fatal(err)
+	}
+	x := &terminal{t: t, socket: fmt.Sprintf("nexus-quant-test-%d-%d", os.Getpid(), time.Now().UnixNano()), dir: dir}
+	t.Cleanup(func() { _ = x.command("kill-server").Run() })
+	c := x.command("-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "-c", dir, "sh")
+	c.Env = append(os.Environ(), "HOME="+dir, "NEXUS_QUANT_HOME="+filepath.Join(dir, ".home"), "HF_HUB_OFFLINE=1", "PS1=$ ", "LC_ALL=C.UTF-8", "NO_COLOR=1")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("tmux: %v\n%s", err, out)
+	}
+	x.run(args)
+	return x
+}
+
+func (x *terminal) command(args ...string) *exec.Cmd {
+	return exec.Command("tmux", append([]string{"-L", x.socket}, args...)...)
+}
+
+// run types a command line of the shell.
+func (x *terminal) run(args string) { x.keys("clear; ./nexus-quant "+args+"; echo exit=$?", "Enter") }
+
+func (x *terminal) tmux(args ...string) string {
+	x.t.Helper()
+	out, err := x.command(args...).CombinedOutput()
+	if err != nil {
+		x.t.Fatalf("tmux %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func (x *terminal) keys(keys ...string) {
+	x.t.Helper()
+	x.tmux(append([]string{"send-keys", "-t", "t", "--"}, keys...)...)
+}
+
+func (x *terminal) screen() string { return x.tmux("capture-pane", "-p", "-t", "t") }
+
+// see waits until the screen shows what a regular expression says.
+func (x *terminal) see(pattern string) []string {
+	x.t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		screen := x.screen()
+		if found := re.FindStringSubmatch(screen); found != nil {
+			return found
+		}
+		if time.Now().After(end) {
+			x.t.Fatalf("the screen never showed %q:\n%s", pattern, screen)
+		}
+	}
+}
+
+// clean checks that the terminal is the shell's again: what is typed shows, and the screen of before is back.
+func (x *terminal) clean() {
+	x.t.Helper()
+	x.keys("echo al''l well", "Enter")
+	x.see(`(?m)^all well$`)
+	if s := x.screen(); strings.Contains(s, "────") {
+		x.t.Errorf("something of the program stayed on the screen:\n%s", s)
+	}
+}
+
+// bigModel makes a model out of a hole, which takes hardly any disk, that takes some seconds to quantize.
+func (x *terminal) bigModel() {
+	x.t.Helper()
+	if err := os.CopyFS(filepath.Join(x.dir, "big"), os.DirFS(filepath.Join(x.dir, "nexus-tiny-llama"))); err != nil {
+		x.t.Fatal(err)
+	}
+	writeHoles(x.t, filepath.Join(x.dir, "big"), 40)
+}
+
+func TestWizardToTheFinishedFile(t *testing.T) {
+	x := start(t, 80, 24, "")
+	x.see("A Hub id")
+	x.keys("./nexus-tiny")
+	x.see("no such file")
+	x.keys("-llama")
+	x.see("recommended +Q8_0")
+	x.tmux("resize-window", "-t", "t", "-x", "130", "-y", "36")
+	x.see("This job")
+	if s := x.screen(); !strings.Contains(s, "> ./nexus-tiny-llama") || !strings.Contains(s, "supported") {
+		t.Errorf("resizing lost the model:\n%s", s)
+	}
+	x.tmux("resize-window", "-t", "t", "-x", "80", "-y", "24")
+	x.keys("Enter", "Enter")
+	x.see(`\[x\] +Q8_0 +7\.35 MB`)
+	x.keys("j", "Space")
+	x.see("2 files: Q8_0, Q6_K, 13.05 MB")
+	x.keys("Enter")
+	x.see("Writes 2 files, 13.05 MB")
+	x.keys("Enter")
+	x.see("completed +100 %")
+	x.keys("q")
+	x.see("(?s)nexus-tiny-llama-Q8_0.gguf\nnexus-tiny-llama-Q6_K.gguf\nexit=0")
+	x.clean()
+	x.run("inspect nexus-tiny-llama-Q6_K.gguf | grep types")
+	x.see("exit=0")
+}
+
+func TestQuitAndResume(t *testing.T) {
+	x := start(t, 80, 24, "version")
+	x.see("exit=0")
+	x.bigModel()
+	x.run("wizard")
+	x.see("A Hub id")
+	x.keys("./big")
+	x.see("recommended")
+	x.keys("Enter", "Enter")
+	x.see(`Q6_K +\d`)
+	x.keys("j", "Space", "Enter")
+	x.see("Writes 2 files")
+	x.keys("Enter")
+	x.see(`quantizing [1-9]\d* of`)
+	x.keys("q")
+	x.see("Quit\\?")
+	x.keys("y")
+	id := x.see(`jobs\s+resume\s+([0-9a-f]{8})`)[1]
+	x.see("exit=0")
+	x.clean()
+	x.run("jobs watch " + id)
+	x.see("interrupted")
+	x.keys("r")
+	x.see("completed +100 %")
+	x.keys("q")
+	x.see("exit=0")
+	x.clean()
+}
+
+func TestCancel(t *testing.T) {
+	x := start(t, 100, 30, "version")
+	x.see("exit=0")
+	x.bigModel()
+	x.run("")
+	x.see("A Hub id")
+	x.keys("./big")
+	x.see("recommended")
+	x.keys("Enter", "Enter")
+	x.see(`Q6_K +\d`)
+	x.keys("Enter")
+	x.see("Writes 1 file")
+	x.keys("Enter")
+	x.see(`quantizing [1-9]\d* of`)
+	x.keys("c")
+	x.see("Cancel job")
+	x.keys("y")
+	x.see("cancelled")
+	x.keys("q")
+	x.see("exit=0")
+	x.clean()
+	left, _ := filepath.Glob(filepath.Join(x.dir, "*.gguf*"))
+	if len(left) > 0 {
+		t.Errorf("cancelling left %v", left)
+	}
+}
+
+// A signal ends the program as a key does: the job can be resumed and the terminal is put right.
+func TestTermination(t *testing.T) {
+	x := start(t, 80, 24, "version")
+	x.see("exit=0")
+	x.bigModel()
+	x.run("")
+	x.see("A Hub id")
+	x.keys("./big")
+	x.see("recommended")
+	x.keys("Enter", "Enter")
+	x.see(`Q6_K +\d`)
+	x.keys("Enter")
+	x.see("Writes 1 file")
+	x.keys("Enter")
+	x.see(`quantizing [1-9]\d* of`)
+	pid := strings.TrimSpace(x.tmux("display-message", "-p", "-t", "t", "#{pane_pid}"))
+	child, err := exec.Command("pgrep", "-P", pid).Output()
+	if err != nil {
+		t.Fatalf("the program's process: %v", err)
+	}
+	if out, err := exec.Command("kill", "-TERM", strings.TrimSpace(string(child))).CombinedOutput(); err != nil {
+		t.Fatalf("kill: %v\n%s", err, out)
+	}
+	x.see("exit=130")
+	x.clean()
+	x.run("jobs list")
+	x.see("interrupted")
+}
+
+func TestPlainLinesOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "version")
+	x.see("exit=0")
+	x.keys("export ACCESSIBLE=1", "Enter")
+	x.run("")
+	x.see("Hub id, folder")
+	x.keys("nexus-tiny-llama", "Enter")
+	x.see("Numbers or names")
+	x.keys("Q4_K_M", "Enter")
+	x.see("Folder for the files")
+	x.keys("Enter")
+	x.see("Create the job")
+	x.keys("yes", "Enter")
+	x.see("(?s)Done.*exit=0")
+}
