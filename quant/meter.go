@@ -36,6 +36,15 @@ func newMeter(p *Plan, report func(Progress)) *meter {
 	return m
 }
 
+// tell begins to report, with how far it is now.
+func (m *meter) tell(report func(Progress)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.report = report; report != nil {
+		report(m.Progress)
+	}
+}
+
 // slabDone counts a slab of bytes bytes of a tensor that has so many slabs.
 func (m *meter) slabDone(tensor int, name string, bytes int64, of int) {
 	m.mu.Lock()

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +27,7 @@ type outfile struct {
 	mu      sync.Mutex
 	failure error          // what ended this output, while others go on
 	pending []tensorRecord // done but not yet synced
+	news    chan struct{}  // a tensor is done, or none will be any more
 }
 
 // Resume says what becomes of the partial file of an earlier run.
@@ -87,7 +89,7 @@ func createOutput(p *Plan, i int, o RunOptions) (*outfile, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &outfile{final: final, force: o.Force, f: f, records: make([]tensorRecord, len(p.Tensors))}
+	out := &outfile{final: final, force: o.Force, f: f, records: make([]tensorRecord, len(p.Tensors)), news: make(chan struct{}, 1)}
 	if err := lock(f); err != nil {
 		f.Close() // it is the other process's file: leave it
 		return nil, &BusyError{partial}
@@ -148,6 +150,36 @@ func (o *outfile) fail(err error) {
 	if o.failure == nil {
 		o.failure = err
 	}
+	o.tell()
+}
+
+// tell wakes who waits for a tensor.
+func (o *outfile) tell() {
+	select {
+	case o.news <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until a tensor is done and returns its record; false if the output has failed or ctx ends before that. Only
+// one goroutine may wait.
+func (o *outfile) await(ctx context.Context, tensor int) (tensorRecord, bool) {
+	for {
+		o.mu.Lock()
+		record, failed := o.records[tensor], o.failure != nil
+		o.mu.Unlock()
+		if failed {
+			return record, false
+		}
+		if record.Rows != 0 {
+			return record, true
+		}
+		select {
+		case <-o.news:
+		case <-ctx.Done():
+			return record, false
+		}
+	}
 }
 
 // failed returns what ended this output, or nil.
@@ -163,6 +195,7 @@ func (o *outfile) finished(r tensorRecord) {
 	defer o.mu.Unlock()
 	o.records[r.Tensor] = r
 	o.pending = append(o.pending, r)
+	o.tell()
 }
 
 // commit syncs what was written and records the tensors that were finished since the last time.

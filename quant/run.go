@@ -120,12 +120,16 @@ func Run(ctx context.Context, p *Plan, o RunOptions) ([]Result, error) {
 		files = append(files, f)
 		results[i].Resumed = f.resumed
 	}
+	var v *verifier
+	if !o.NoVerify {
+		v = startVerifier(ctx, p, files, o)
+	}
 	if err := quantize(ctx, p, size, files, o); err != nil {
 		for _, f := range files {
 			f.fail(err)
 		}
 	}
-	finish(ctx, p, size, files, results, o)
+	finish(ctx, files, results, v, o)
 	for i, f := range files {
 		err := f.failed()
 		if err == nil {
@@ -145,22 +149,22 @@ func Run(ctx context.Context, p *Plan, o RunOptions) ([]Result, error) {
 	return results, results[0].Err
 }
 
-// finish makes the outputs that nothing has ended safe, reads them back and gives them their names.
-func finish(ctx context.Context, p *Plan, size sizing, files []*outfile, results []Result, o RunOptions) {
+// finish makes the outputs that nothing has ended safe, waits until they are read back and gives them their names.
+func finish(ctx context.Context, files []*outfile, results []Result, v *verifier, o RunOptions) {
 	for _, f := range files {
 		if f.failed() == nil {
 			if err := f.f.Sync(); err != nil {
 				f.fail(diskError(f.f.Name(), err))
 			}
 		}
+	}
+	if v != nil {
+		v.finish(results, o.Progress)
+	}
+	for i, f := range files {
 		if f.failed() == nil && ctx.Err() != nil {
 			f.fail(ctx.Err())
 		}
-	}
-	if !o.NoVerify {
-		verify(ctx, p, size, files, results, o)
-	}
-	for i, f := range files {
 		if f.failed() != nil {
 			continue
 		}

@@ -457,27 +457,30 @@ func TestTooLittleMemoryIsRefusedBeforeWork(t *testing.T) {
 	}
 }
 
+// A bit that flips on the disk, between the writing of a tensor and the end of the run, is found.
 func TestVerifyFindsAFlippedBit(t *testing.T) {
 	t.Parallel()
 	p := mustPlan(t, openModel(t, smallModel(t, gguf.F32, 1, false)), PlanOptions{Recipes: recipes(t, "Q8_0")})
-	for _, at := range []int64{5, p.Outputs[0].Layout.Offset(3) + 100, p.Outputs[0].Bytes() - 1} {
+	for _, at := range []int64{p.Outputs[0].Layout.Offset(3) + 100, p.Outputs[0].Layout.Offset(len(p.Tensors)-1) + 7, p.Outputs[0].Bytes() - 1} {
 		dir := t.TempDir()
-		flipped := false
-		_, err := Run(t.Context(), p, RunOptions{Dir: dir, Progress: func(g Progress) {
-			if g.Phase == Quantizing && g.BytesDone == g.BytesTotal && !flipped {
-				flipped = true
-				f, err := os.OpenFile(filepath.Join(dir, "model-Q8_0.gguf.partial"), os.O_RDWR, 0)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer f.Close()
-				b := make([]byte, 1)
-				f.ReadAt(b, at)
-				b[0] ^= 0x10
-				f.WriteAt(b, at)
-			}
-		}})
+		// all tensors are written and recorded, and the run is stopped before it is over
+		if _, err := interruptAt(t, p, RunOptions{Dir: dir}, p.Model.SourceBytes()); err == nil {
+			t.Fatal("not interrupted")
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "model-Q8_0.gguf.partial"), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 1)
+		if _, err := f.ReadAt(b, at); err != nil {
+			t.Fatal(err)
+		}
+		b[0] ^= 0x10
+		if _, err := f.WriteAt(b, at); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		_, err = Run(t.Context(), p, RunOptions{Dir: dir})
 		var ve *VerifyError
 		if !errors.As(err, &ve) {
 			t.Errorf("byte %d: got %v, want VerifyError", at, err)

@@ -21,6 +21,7 @@ type sizing struct {
 	writers int
 	raw     int   // buffers of stored rows
 	out     int   // buffers of finished blocks
+	rereads int   // buffers of the same size to read the outputs back
 	rawSize int64 // bytes of one raw buffer
 	values  int64 // float32 values of one of a worker's buffers
 	floats  int   // buffers of values that a worker has
@@ -30,7 +31,7 @@ type sizing struct {
 
 // memory is what the run takes at most, in bytes.
 func (s sizing) memory() int64 {
-	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers*s.floats)*4*s.values + int64(s.out)*s.outSize
+	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers*s.floats)*4*s.values + int64(s.out+s.rereads)*s.outSize
 }
 
 // MemoryError is returned when a plan can't be carried out within the memory allowed.
@@ -69,7 +70,7 @@ func (p *Plan) size(o RunOptions) (sizing, error) {
 func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
 	s := sizing{slab: slab, workers: threads, readers: 2, writers: min(4, max(2, threads/4))}
 	s.raw = s.workers + s.readers
-	s.out = 2*s.workers + s.writers
+	s.out, s.rereads = 2*s.workers+s.writers, len(p.Outputs)
 	s.floats = 1
 	if measure {
 		s.floats = 2

@@ -5,13 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
 	"os"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/kernels"
@@ -30,46 +30,60 @@ func (e *VerifyError) Hint() string {
 	return "the disk or the memory may be failing; check them and run again"
 }
 
-// verify reads the outputs back: the header must parse to what the plan says, every slab must hold the bytes that
-// were written and finite scales, and the file must end where the plan says. It fills in the results' SHA-256. A file
-// that is not as it should be has failed.
-func verify(ctx context.Context, p *Plan, size sizing, files []*outfile, results []Result, o RunOptions) {
-	var g errgroup.Group
-	g.SetLimit(size.workers)
-	m := &meter{report: o.Progress}
-	m.Phase = Verifying
+// verifier reads the outputs back while they are written, each behind its own last finished tensor: the header must
+// parse to what the plan says, every slab must hold the bytes that were written and finite scales, and the file must end
+// where the plan says. The SHA-256 of the file comes out of the same pass. It is one chain of a gigabyte a second: at the
+// end of the run it would keep the other cores waiting, beside the kernels it costs them next to nothing. What is read
+// is in the system's cache still, whatever the size of the file.
+type verifier struct {
+	rereads []*reread
+	meter   *meter
+	ends    sync.WaitGroup
+}
+
+// startVerifier begins to read the files back.
+func startVerifier(ctx context.Context, p *Plan, files []*outfile, o RunOptions) *verifier {
+	v := &verifier{meter: &meter{}}
+	v.meter.Phase = Verifying
 	for i, f := range files {
-		if f.failed() == nil {
-			m.Tensors += len(p.Tensors)
-			m.BytesTotal += p.Outputs[i].Bytes()
-		}
-	}
-	for i, f := range files {
-		if f.failed() != nil {
-			continue
-		}
-		g.Go(func() error {
-			r := &reread{f: f.f, out: &p.Outputs[i], plan: p, records: f.records, hash: sha256.New(), meter: m}
-			if err := r.run(ctx); err != nil {
+		r := &reread{file: f, f: f.f, out: &p.Outputs[i], plan: p, hash: sha256.New(), meter: v.meter}
+		v.rereads = append(v.rereads, r)
+		v.meter.Tensors += len(p.Tensors)
+		v.meter.BytesTotal += p.Outputs[i].Bytes()
+		v.ends.Go(func() {
+			switch err := r.run(ctx); {
+			case err == nil:
+				r.sum = hex.EncodeToString(r.hash.Sum(nil))
+			case !errors.Is(err, errGivenUp):
 				f.fail(err)
-				return nil
 			}
-			results[i].SHA256 = hex.EncodeToString(r.hash.Sum(nil))
-			return nil
 		})
 	}
-	_ = g.Wait() // each file has its own error
+	return v
 }
+
+// finish waits until all files are read to their ends, and fills in the results' SHA-256. From now on progress is told.
+func (v *verifier) finish(results []Result, report func(Progress)) {
+	v.meter.tell(report)
+	v.ends.Wait()
+	for i, r := range v.rereads {
+		results[i].SHA256 = r.sum
+	}
+}
+
+// errGivenUp ends the reading of a file that will not be finished.
+var errGivenUp = errors.New("given up")
 
 // reread goes through one output from its first byte to its last.
 type reread struct {
-	f       *os.File
-	out     *Output
-	plan    *Plan
-	records []tensorRecord
-	hash    hash.Hash
-	pos     int64
-	meter   *meter
+	file  *outfile
+	f     *os.File
+	out   *Output
+	plan  *Plan
+	hash  hash.Hash
+	pos   int64
+	sum   string
+	meter *meter
 }
 
 func (r *reread) fail(format string, args ...any) error {
@@ -98,19 +112,23 @@ func (r *reread) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n := r.records[i].Rows
+		record, ok := r.file.await(ctx, i)
+		if !ok {
+			return errGivenUp
+		}
+		n := record.Rows
 		if size := n * stride; int64(len(buf)) < size {
 			buf = make([]byte, size)
 		}
 		for k, first := 0, int64(0); first < t.source.rows; k, first = k+1, first+n {
-			if err := ctx.Err(); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return errGivenUp // what is done is still worth recording
 			}
 			b := buf[:min(n, t.source.rows-first)*stride]
 			if err := r.next(b); err != nil {
 				return err
 			}
-			if crc32.Checksum(b, castagnoli) != r.records[i].Sums[k] {
+			if crc32.Checksum(b, castagnoli) != record.Sums[k] {
 				return r.fail("tensor %q: rows from %d on differ from what was written", t.Name, first)
 			}
 			if typ.Quantized() && kernels.CanDequantize(typ) {
