@@ -14,7 +14,10 @@ import (
 	"github.com/muesli/termenv"
 
 	"github.com/nexus-quant/nexus-quant/quant/jobs"
+	"github.com/nexus-quant/nexus-quant/ui/tui/quiet"
 )
+
+var _ = quiet.End() // bubbletea is initialized by now
 
 // Options say what to open, and how the terminal is.
 type Options struct {
