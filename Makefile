@@ -14,7 +14,7 @@ export CGO_ENABLED = 0
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help build static test purego race lint interop crash golden fuzz bench load cross ci clean
+.PHONY: help build static test purego race lint interop tui crash golden fuzz bench load cross ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,7 @@ lint: ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop ./quant/interop/...
+	$(GO) vet -tags tui ./ui/tui
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(STATICCHECK) -tags interop ./quant/interop/...
 	$(GO) mod tidy -diff
@@ -57,6 +58,9 @@ arm64: ## the golden vectors and the tests of formats on an emulated arm64 (Debi
 interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-64)
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
 	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 20m -tags interop -v ./quant/interop/... | grep -vE '^=== (RUN|PAUSE|CONT)|^ +--- PASS|^ggml_validate_row_data'
+
+tui: ## drive the wizard in a real terminal (needs tmux)
+	$(GO) test -count=1 -tags tui ./ui/tui
 
 crash: ## kill 50 runs at random moments and go on with them
 	NEXUS_QUANT_CRASHES=50 $(GO) test -count=1 -timeout 30m -run TestKilledJobs -v ./cmd
