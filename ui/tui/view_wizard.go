@@ -416,6 +416,7 @@ func (m *model) planLines(width int) []string {
 		for _, line := range wrap("Can't run like this: "+clean(why), width-2) {
 			lines = append(lines, t.bad.Render(line))
 		}
+		lines = append(lines, "Change the rows above, or go back with esc.")
 	} else {
 		lines = append(lines, t.title.Render(fmt.Sprintf("Writes %s, %s. %s stay free of %s.", plural(len(e.Outputs), "file", "files"), jobs.Size(e.OutputBytes), jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes), jobs.Size(e.FreeDiskBytes))))
 	}
