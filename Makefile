@@ -14,10 +14,10 @@ export CGO_ENABLED = 0
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help build static test purego race lint interop tui crash golden fuzz bench load cross ci clean
+.PHONY: help build static test purego race lint interop tui crash golden fuzz bench load cross e2e screenshots vendor-ui ci clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 build: ## build bin/nexus-quant, static
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/nexus-quant .
@@ -87,6 +87,17 @@ cross: ## build for every platform that is released
 	@set -e; for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null . ; \
 	done
+
+e2e: build ## test the page in a browser (needs Node 20 and Chromium; CHROMIUM names another one)
+	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error && npm run --silent types
+	NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant npm --prefix ui/e2e test
+
+screenshots: build ## write docs/screenshots anew
+	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error
+	NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant SCREENSHOTS=1 npm --prefix ui/e2e test
+
+vendor-ui: ## bundle the page's libraries anew from npm; the same versions give the same bytes
+	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error && npm run --silent vendor
 
 ci: lint test purego generate fma arm64 race cross static interop fuzz ## everything that CI runs
 

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-export const tiny = join(root, "testdata", "nexus-tiny-llama");
+const shipped = join(root, "testdata", "nexus-tiny-llama");
 export const screenshots = join(root, "docs", "screenshots");
 
 /** Builds the program once for all tests of a process. */
@@ -24,8 +24,9 @@ export function binary() {
   return path;
 }
 
-export function folder() {
-  const path = mkdtempSync(join(tmpdir(), "nexus-quant-e2e-"));
+/** A folder for one run: a new one, or the empty one that E2E_DIR names, for screenshots with a path that is pleasant to read. */
+export function folder(fixed = "") {
+  const path = fixed || mkdtempSync(join(tmpdir(), "nexus-quant-e2e-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
@@ -40,16 +41,18 @@ async function freePort() {
 
 /** A running server. Stopped and started again, it keeps its address and its jobs. */
 export class Server {
-  constructor(home, models = join(root, "testdata")) {
+  constructor(home, models = join(home, "models")) {
     Object.assign(this, { home, models, out: join(home, "out"), port: 0, process: null });
     mkdirSync(this.out, { recursive: true });
+    mkdirSync(this.models, { recursive: true });
   }
 
   get url() { return `http://127.0.0.1:${this.port}`; }
 
-  async start() {
+  /** @param {string[]} more arguments */
+  async start(more = []) {
     this.port ||= await freePort();
-    this.process = spawn(binary(), ["serve", "--addr", `127.0.0.1:${this.port}`, "--allow-path", join(root, "testdata")], {
+    this.process = spawn(binary(), ["serve", "--addr", `127.0.0.1:${this.port}`, ...more], {
       stdio: ["ignore", "pipe", "inherit"],
       env: {
         PATH: process.env.PATH, HOME: this.home, NEXUS_QUANT_HOME: join(this.home, "state"), QUANTIZATION_OUTPUT_DIR: this.out, MODELS_DIR: this.models,
@@ -75,7 +78,7 @@ export class Server {
     return text ? JSON.parse(text) : null;
   }
 
-  job(spec) { return this.call("POST", "/quantize/jobs", { name: "test", output_formats: ["gguf"], source_model: tiny, ...spec }); }
+  job(spec) { return this.call("POST", "/quantize/jobs", { name: "test", output_formats: ["gguf"], source_model: join(this.models, "nexus-tiny-llama"), ...spec }); }
 
   async ended(id) {
     for (;;) {
@@ -86,18 +89,24 @@ export class Server {
   }
 }
 
+/** Puts the project's small model where the server may read it. */
+export function smallModel(dir) {
+  cpSync(shipped, dir, { recursive: true, filter: (f) => !f.endsWith(".txt") && !f.endsWith(".md") });
+  return dir;
+}
+
 /**
  * Makes a model like the small one with many more layers, all holding the small one's weights, so that a job on one
  * thread lasts some seconds.
  */
 export function makeSlowModel(dir, layers = 120) {
   mkdirSync(dir, { recursive: true });
-  for (const f of ["generation_config.json", "special_tokens_map.json", "tokenizer.model", "tokenizer_config.json"]) cpSync(join(tiny, f), join(dir, f));
-  const config = JSON.parse(readFileSync(join(tiny, "config.json"), "utf8"));
+  for (const f of ["generation_config.json", "special_tokens_map.json", "tokenizer.model", "tokenizer_config.json"]) cpSync(join(shipped, f), join(dir, f));
+  const config = JSON.parse(readFileSync(join(shipped, "config.json"), "utf8"));
   writeFileSync(join(dir, "config.json"), JSON.stringify({ ...config, num_hidden_layers: layers }));
   const source = {};
   for (const shard of ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]) {
-    const b = readFileSync(join(tiny, shard));
+    const b = readFileSync(join(shipped, shard));
     const length = Number(b.readBigUInt64LE(0));
     const header = JSON.parse(b.subarray(8, 8 + length).toString());
     for (const [name, t] of Object.entries(header)) if (name !== "__metadata__") source[name] = { ...t, data: b.subarray(8 + length + t.data_offsets[0], 8 + length + t.data_offsets[1]) };

@@ -24,7 +24,7 @@ var files embed.FS
 // give index.html.
 var Routes = []string{
 	"GET /{$}", "GET /quantization", "GET /jobs", "GET /jobs/{id}", "GET /registry", "GET /registry/{id...}", "GET /settings",
-	"GET /static/{file...}",
+	"GET /static/{file...}", "GET /favicon.ico",
 }
 
 // mediaTypes are the types of what is served; the system's own table is not asked. Other files of the folder are not
@@ -109,7 +109,9 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f, ok := h[r.URL.Path], true
-	if !strings.HasPrefix(r.URL.Path, "/static/") {
+	if r.URL.Path == "/favicon.ico" { // asked for where no page names another icon: a picture, an answer in JSON
+		f = h["/static/icon.svg"]
+	} else if !strings.HasPrefix(r.URL.Path, "/static/") {
 		f, ok = h["/static/index.html"], view(r.URL.Path)
 	}
 	if f == nil || !ok {

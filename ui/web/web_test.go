@@ -45,6 +45,9 @@ func TestEveryViewIsTheSamePage(t *testing.T) {
 			t.Errorf("%s: the page does not hold the version, escaped", target)
 		}
 	}
+	if r := get(t, mux, "/favicon.ico"); r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "image/svg+xml" {
+		t.Errorf("/favicon.ico: got %d %s", r.StatusCode, r.Header.Get("Content-Type"))
+	}
 	for _, target := range []string{"/jobs/a/b", "/static/", "/static/nothing.js", "/static/vendor/README.md", "/static/vendor/preact.d.ts", "/web.go", "/static/../web.go"} {
 		if r := get(t, page, target); r.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: got %d, want 404", target, r.StatusCode)

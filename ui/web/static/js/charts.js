@@ -53,7 +53,7 @@ export function SizeQuality({ points, budget, pick, label, measured }) {
       <g class="axis">
         <line x1=${left} x2=${W - right} y1=${H - bottom} y2=${H - bottom} />
         ${ticks.map((b) => html`<text x=${X(b)} y=${H - bottom + 16} text-anchor="middle">${bytes(b)}</text>`)}
-        ${[0.003, 0.01, 0.03, 0.1, 0.3].filter((e) => Math.log10(e) > y0 && Math.log10(e) < y1).map((e) => html`<g><line class="grid" x1=${left} x2=${W - right} y1=${Y(e)} y2=${Y(e)} /><text x=${left - 8} y=${Y(e) + 4} text-anchor="end">${share(e)}</text></g>`)}
+        ${[0.003, 0.01, 0.03, 0.1, 0.3].filter((e) => Math.log10(e) > y0 && Math.log10(e) < y1).map((e) => html`<g><line class="grid" x1=${left} x2=${W - right} y1=${Y(e)} y2=${Y(e)} /><text x=${left - 8} y=${Y(e) + 4} text-anchor="end">${share(e).replace(".0", "")}</text></g>`)}
         ${list.some((p) => p.error < floor) && html`<text x=${left - 8} y=${Y(floor) + 4} text-anchor="end">none</text>`}
         <text class="faint" x=${W - right} y=${H - 4} text-anchor="end">size of the file →</text>
         <text class="faint" x=${left + 6} y=${top + 2}>↑ closer to the source${measured ? "" : " (expected)"}</text>

@@ -50,7 +50,7 @@ export function duration(s) {
 export const percent = (x) => `${x >= 100 ? 100 : Math.floor(x * 10) / 10}${gap}%`;
 
 /** A share of one as a percentage with two digits that count. @param {number} x */
-export const share = (x) => `${x === 0 ? "0" : Number((x * 100).toPrecision(2))}${gap}%`;
+export const share = (x) => `${x === 0 ? "0" : x >= 1 ? Math.round(x * 100) : (x * 100).toPrecision(2)}${gap}%`;
 
 /** @param {number} b */
 export const bits = (b) => b.toFixed(2);

@@ -38,7 +38,7 @@ function ModelStep() {
   const known = [...new Set(newestFirst.value.flatMap((j) => [j.source_model, ...j.outputs.filter((o) => o.status === "completed" && o.file_path && /^(BF16|F16|F32)$/.test(o.quant_type)).map((o) => String(o.file_path))]))].slice(0, 20);
   const { state, info, error } = draft.model.value;
   const { estimate } = draft.offers.value;
-  const shown = draft.preview.value || draft.types.value[0] || "";
+  const shown = draft.preview.value || draft.types.value[draft.types.value.length - 1] || "";
   const cells = useMemo(() => cellsOf(estimate, shown), [estimate, shown]);
   const layers = new Set(estimate?.tensors?.map((t) => t.layer).filter((n) => n !== undefined)).size;
   return html`<${Step} n=${1} title="Model" ready=${true} wait="">

@@ -64,7 +64,7 @@ const Variants = ({ list, picked, pick }) => html`<div class="scroll" tabindex="
     <td class="right num" title=${`${exact(v.size_bytes)} bytes`}>${bytes(v.size_bytes)}</td>
     <td class="right num">${bits(v.bits_per_weight)}</td>
     <td class="right num" title=${v.rmse ? `RMSE ${v.rmse.toExponential(3)}` : ""}>${v.cosine == null ? "none" : share(deviation(v.cosine) ?? 0)}</td>
-    <td class="right num">${gib(v.vram_required_mb * 2 ** 20)} ${v.vram_required_mb <= budget.value * 1024 ? html`<span class="fits">fits</span>` : html`<span class="misfits">too big</span>`}</td>
+    <td class="right num">${gib(v.vram_required_mb * 2 ** 20)} ${v.missing ? "" : v.vram_required_mb <= budget.value * 1024 ? html`<span class="fits">fits</span>` : html`<span class="misfits">too big</span>`}</td>
     ${pick && html`<td class="nowrap"><code title=${v.sha256}>${v.sha256.slice(0, 12)}…</code> <${Copy} text=${v.sha256} what=${`SHA-256 of ${v.quantization}`} /></td>`}
     <td class="right nowrap">${v.missing ? html`<span class="misfits">File is missing</span>` : html`<${Copy} text=${v.path} label="Copy path" what=${`of ${v.quantization}`} />`}</td>
   </tr>`)}</tbody></table></div>`;
