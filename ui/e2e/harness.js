@@ -2,7 +2,7 @@
 // everything that goes wrong on a page.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +26,7 @@ export function binary() {
 
 /** A folder for one run: a new one, or the empty one that E2E_DIR names, for screenshots with a path that is pleasant to read. */
 export function folder(fixed = "") {
+  if (fixed && readdirSync(fixed).length) throw new Error(`E2E_DIR: ${fixed} is not empty, and would be removed`);
   const path = fixed || mkdtempSync(join(tmpdir(), "nexus-quant-e2e-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
