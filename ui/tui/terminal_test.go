@@ -106,6 +106,18 @@ func (x *terminal) bigModel() {
 	writeHoles(x.t, filepath.Join(x.dir, "big"), 40)
 }
 
+// pickFour chooses four types, so that the job lasts some seconds, and goes on to the review.
+func (x *terminal) pickFour() {
+	x.t.Helper()
+	x.see(`Q6_K +\d`)
+	for range 3 {
+		x.keys("j", "Space")
+	}
+	x.see("4 files: Q8_0, Q6_K, Q5_K_M, Q5_K_S")
+	x.keys("Enter")
+	x.see("Writes 4 files")
+}
+
 func TestWizardToTheFinishedFile(t *testing.T) {
 	x := start(t, 80, 24, "")
 	x.see("A Hub id")
@@ -143,9 +155,7 @@ func TestQuitAndResume(t *testing.T) {
 	x.keys("./big")
 	x.see("recommended")
 	x.keys("Enter", "Enter")
-	x.see(`Q6_K +\d`)
-	x.keys("j", "Space", "Enter")
-	x.see("Writes 2 files")
+	x.pickFour()
 	x.keys("Enter")
 	x.see(`quantizing [1-9]\d* of`)
 	x.keys("q")
@@ -172,9 +182,7 @@ func TestCancel(t *testing.T) {
 	x.keys("./big")
 	x.see("recommended")
 	x.keys("Enter", "Enter")
-	x.see(`Q6_K +\d`)
-	x.keys("Enter")
-	x.see("Writes 1 file")
+	x.pickFour()
 	x.keys("Enter")
 	x.see(`quantizing [1-9]\d* of`)
 	x.keys("c")
@@ -200,9 +208,7 @@ func TestTermination(t *testing.T) {
 	x.keys("./big")
 	x.see("recommended")
 	x.keys("Enter", "Enter")
-	x.see(`Q6_K +\d`)
-	x.keys("Enter")
-	x.see("Writes 1 file")
+	x.pickFour()
 	x.keys("Enter")
 	x.see(`quantizing [1-9]\d* of`)
 	pid := strings.TrimSpace(x.tmux("display-message", "-p", "-t", "t", "#{pane_pid}"))
