@@ -185,7 +185,7 @@ func (a *attendant) end(x *executed, err, cause error) error {
 	resumable := errors.As(err, &part)
 	switch {
 	case err == nil:
-	case errors.Is(err, errCancelled):
+	case errors.Is(err, errCancelled), errors.Is(cause, context.Canceled):
 		state = registry.Cancelled
 	case errors.Is(cause, ErrInterrupted):
 		state = registry.Interrupted

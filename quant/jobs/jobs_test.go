@@ -263,6 +263,24 @@ func TestInterruptedForegroundJobIsTakenUpByTheSameRequest(t *testing.T) {
 	}
 }
 
+// A context that is cancelled without a word ends the job for good, with nothing left.
+func TestCancelledContextCancelsTheJob(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := s.Quantize(ctx, &Request{Model: tinyLlama(t), Types: []string{"Q6_K"}, Dir: dir}, &interrupter{after: 1, cancel: cancel}); ClassOf(err) != Cancelled {
+		t.Fatalf("got %v", err)
+	}
+	list, err := s.Jobs(JobFilter{})
+	if err != nil || len(list.Jobs) != 1 || list.Jobs[0].Status != "cancelled" || list.Jobs[0].Resumable {
+		t.Errorf("%+v %v", list, err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
 // interrupter cancels after so many calls of Progress.
 type interrupter struct {
 	Silent
