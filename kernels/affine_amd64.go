@@ -4,7 +4,8 @@ package kernels
 
 import "math/bits"
 
-// affineLanes is the workspace of affine32 and its kin: two sets of 8 groups. The assembly knows the fields' places.
+// affineLanes is the workspace of affine32 and its kin: two sets of 8 groups. The assembly knows the fields' places and
+// the size of it all.
 type affineLanes struct {
 	x, w       [32][2][8]float32
 	_          [32][2][8]float32 // levels of the scale that is being tried
@@ -47,29 +48,42 @@ var (
 	kindQ5K = affineKind{q5KSize, 31, &q5KGrid, &q5KNums, &weighted31Nums, 63, true}
 )
 
-// search32 fits the 16 groups of 32 values in the lanes.
-func (l *affineLanes) search32(nums *numerators, g *grid, nmax int32, wide bool) (bad uint32) {
+// affinePair is what a search works on: up to 32 groups.
+type affinePair [2]affineLanes
+
+// set gives the lanes and the set in them of groups 8*s to 8*s+7.
+func (p *affinePair) set(s int) (l *affineLanes, set int) { return &p[s/2], s % 2 }
+
+// search32 fits groups of 32 values; the second lanes may be unused.
+func (p *affinePair) search32(nums *numerators, g *grid, nmax int32, second, wide bool) (bad uint32) {
+	steps := int(g.last) + 1
 	if wide {
-		return affine32Wide(l, &nums[0], int(g.last)+1, float32(nmax))
+		return affine32Wide(p, &nums[0], steps, float32(nmax))
 	}
-	return affine32(l, &nums[0], int(g.last)+1, float32(nmax))
+	bad = affine32(&p[0], &nums[0], steps, float32(nmax))
+	if second {
+		bad |= affine32(&p[1], &nums[0], steps, float32(nmax)) << 16
+	}
+	return bad
 }
 
 func (k *affineKind) quantize(dst []byte, src []float32, wide bool) {
-	var room onLine[affineLanes]
-	l := room.start()
+	var room onLine[affinePair]
+	p := room.start()
 	var b affineBlock
 	for len(src) >= 256 {
-		n := min(2, len(src)/256)
-		for s := range n {
-			transpose32(&l.x[0][s][0], &src[256*s])
+		n := min(4, len(src)/256)
+		for i := range n {
+			l, s := p.set(i)
+			transpose32(&l.x[0][s][0], &src[256*i])
 			magnitudes32(&l.w[0][s][0], &l.x[0][s][0])
 		}
-		bad := l.search32(k.nums, k.plain, k.nmax, wide)
-		for s := range n {
+		bad := p.search32(k.nums, k.plain, k.nmax, n > 2, wide)
+		for i := range n {
 			x, block := src[:256], dst[:k.size]
+			l, s := p.set(i)
 			b.scales, b.mins = l.scale[s], l.min[s]
-			for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
+			for m := uint8(bad >> (8 * i)); m != 0; m &= m - 1 {
 				b.fitPlainGroup(k.plain, k.nmax, x, bits.TrailingZeros8(m))
 			}
 			b.storeScalesPlain(block)
@@ -90,8 +104,8 @@ type affineBatch struct {
 }
 
 func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32, wide bool) {
-	var room onLine[affineLanes]
-	l := room.start()
+	var room onLine[affinePair]
+	p := room.start()
 	var b affineBlock
 	var batch affineBatch
 	var scales, mins superLanes
@@ -99,23 +113,25 @@ func (k *affineKind) quantizeWeighted(dst []byte, src, weights []float32, wide b
 	for len(src) >= 256 {
 		blocks := min(8, len(src)/256)
 		sumSquaresBlocks(&batch.sums, src)
-		for i := 0; i < blocks; i += 2 {
-			n := min(2, blocks-i)
-			for s := range n {
-				batch.weights[i+s] = weights[at : at+256]
+		for first := 0; first < blocks; first += 4 {
+			n := min(4, blocks-first)
+			for i := first; i < first+n; i++ {
+				batch.weights[i] = weights[at : at+256]
 				at = (at + 256) % len(weights)
-				batch.sums[i+s] = float32(2 * batch.sums[i+s] / 256)
-				transpose32(&l.x[0][s][0], &src[256*(i+s)])
-				transpose32(&l.w[0][s][0], &batch.weights[i+s][0])
-				importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &batch.groupWeights[i+s][0], 32, batch.sums[i+s])
+				batch.sums[i] = float32(2 * batch.sums[i] / 256)
+				l, s := p.set(i - first)
+				transpose32(&l.x[0][s][0], &src[256*i])
+				transpose32(&l.w[0][s][0], &batch.weights[i][0])
+				importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &batch.groupWeights[i][0], 32, batch.sums[i])
 			}
-			bad := l.search32(k.weighted, &weightedGrid, k.nmax, wide)
-			for s := range n {
-				batch.scales[i+s], batch.mins[i+s] = l.scale[s], l.min[s]
-				for m := uint8(bad >> (8 * s)); m != 0; m &= m - 1 {
+			bad := p.search32(k.weighted, &weightedGrid, k.nmax, n > 2, wide)
+			for i := first; i < first+n; i++ {
+				l, s := p.set(i - first)
+				batch.scales[i], batch.mins[i] = l.scale[s], l.min[s]
+				for m := uint8(bad >> (8 * (i - first))); m != 0; m &= m - 1 {
 					j := bits.TrailingZeros8(m)
-					b.fitWeightedGroup(k.nmax, src[256*(i+s):], batch.weights[i+s], batch.sums[i+s], j)
-					batch.scales[i+s][j], batch.mins[i+s][j] = b.scales[j], b.mins[j]
+					b.fitWeightedGroup(k.nmax, src[256*i:], batch.weights[i], batch.sums[i], j)
+					batch.scales[i][j], batch.mins[i][j] = b.scales[j], b.mins[j]
 				}
 			}
 		}

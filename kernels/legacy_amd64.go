@@ -25,7 +25,7 @@ var (
 func (k *legacyKind) quantize(dst []byte, src, weights []float32, wide bool) {
 	var sums [8]float32
 	var symmetricRoom onLine[symmetricLanes]
-	var affineRoom onLine[affineLanes]
+	var affineRoom onLine[affinePair]
 	symmetric, affine := symmetricRoom.start(), affineRoom.start()
 	cols := len(weights)
 	for row := 0; len(src) > 0; row++ {
@@ -41,16 +41,16 @@ func (k *legacyKind) quantize(dst []byte, src, weights []float32, wide bool) {
 		sigma2 := sums[row&7] / float32(cols)
 		w := weights
 		for len(w) > 0 {
-			n := min(2, len(w)/256)
+			n := len(w) / 256
 			switch {
 			case n == 0:
 				n = len(w)
 				k.rest(dst, src[:n], w, sigma2)
 			case k.grid != nil:
-				n *= 256
+				n = min(4, n) * 256
 				k.affine(affine, dst, src[:n], w[:n], sigma2, wide)
 			default:
-				n *= 256
+				n = min(2, n) * 256
 				k.symmetric(symmetric, dst, src[:n], w[:n], sigma2, wide)
 			}
 			src, w, dst = src[n:], w[n:], dst[n/32*k.size:]
@@ -87,21 +87,23 @@ func (k *legacyKind) symmetric(l *symmetricLanes, dst []byte, src, w []float32, 
 	}
 }
 
-// affine makes the 8 or 16 blocks of src.
-func (k *legacyKind) affine(l *affineLanes, dst []byte, src, w []float32, sigma2 float32, wide bool) {
+// affine makes the blocks of src, 8 to 32 of them.
+func (k *legacyKind) affine(p *affinePair, dst []byte, src, w []float32, sigma2 float32, wide bool) {
 	var sums [8]float32
-	for s := range len(src) / 256 {
-		transpose32(&l.x[0][s][0], &src[256*s])
-		transpose32(&l.w[0][s][0], &w[256*s])
+	for i := range len(src) / 256 {
+		l, s := p.set(i)
+		transpose32(&l.x[0][s][0], &src[256*i])
+		transpose32(&l.w[0][s][0], &w[256*i])
 		importanceLanes(&l.w[0][s][0], &l.x[0][s][0], &sums[0], 32, sigma2)
 	}
-	bad := l.search32(k.grid, &weightedGrid, k.nmax, wide)
+	bad := p.search32(k.grid, &weightedGrid, k.nmax, len(src) > 512, wide)
 	var levels [256]uint8
-	for s := range len(src) / 256 {
+	for i := range len(src) / 256 {
+		l, s := p.set(i)
 		// Equal values have an infinite inverse scale here and the levels 0 by it, as they should.
-		levels32(&levels[0], &src[256*s], &l.wonScale[s][0], &l.wonMin[s][0], 8, 0, k.nmax)
+		levels32(&levels[0], &src[256*i], &l.wonScale[s][0], &l.wonMin[s][0], 8, 0, k.nmax)
 		for j := range 8 {
-			at := 8*s + j
+			at := 8*i + j
 			block := dst[at*k.size:][:k.size]
 			if bad>>at&1 != 0 {
 				k.rest(block, src[32*at:][:32], w[32*at:][:32], sigma2)

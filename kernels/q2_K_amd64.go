@@ -15,45 +15,62 @@ func (l *affineLanes) load16(x []float32) {
 	transpose16(&l.x[0][1][0], &x[128])
 }
 
-// search16abs fits the groups of a super-block without weights.
-func (l *affineLanes) search16abs(wide bool) (bad uint32) {
+// search16abs fits the groups of two super-blocks without weights, the second of which may be unused.
+func (p *affinePair) search16abs(second, wide bool) (bad uint32) {
+	steps := int(q2KGrid.last) + 1
 	if wide {
-		return affine16absWide(l, &q2KNums[0], int(q2KGrid.last)+1, 3)
+		return affine16absWide(p, &q2KNums[0], steps, 3)
 	}
-	return affine16abs(l, &q2KNums[0], int(q2KGrid.last)+1, 3)
+	bad = affine16abs(&p[0], &q2KNums[0], steps, 3)
+	if second {
+		bad |= affine16abs(&p[1], &q2KNums[0], steps, 3) << 16
+	}
+	return bad
 }
 
 // search16 fits them under importance weights.
-func (l *affineLanes) search16(wide bool) (bad uint32) {
+func (p *affinePair) search16(second, wide bool) (bad uint32) {
+	steps := int(weightedGrid.last) + 1
 	if wide {
-		return affine16Wide(l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
+		return affine16Wide(p, &weighted3Nums[0], steps, 3)
 	}
-	return affine16(l, &weighted3Nums[0], int(weightedGrid.last)+1, 3)
+	bad = affine16(&p[0], &weighted3Nums[0], steps, 3)
+	if second {
+		bad |= affine16(&p[1], &weighted3Nums[0], steps, 3) << 16
+	}
+	return bad
 }
 
 func quantizeQ2KSIMD(dst []byte, src []float32, wide bool) {
-	var room onLine[affineLanes]
-	l := room.start()
+	var room onLine[affinePair]
+	p := room.start()
 	var s q2KBlock
-	for ; len(src) >= 256; src, dst = src[256:], dst[q2KSize:] {
-		x, block := src[:256], dst[:q2KSize]
-		l.load16(x)
-		absoluteLanes(&l.w[0][0][0], &l.x[0][0][0], 32)
-		bad := l.search16abs(wide)
-		s.take(l)
-		for m := uint16(bad); m != 0; m &= m - 1 {
-			s.fitPlainGroup(x, bits.TrailingZeros16(m))
+	for len(src) >= 256 {
+		n := min(2, len(src)/256)
+		for i := range n {
+			l := &p[i]
+			l.load16(src[256*i:])
+			absoluteLanes(&l.w[0][0][0], &l.x[0][0][0], 32)
 		}
-		for m := s.requantizeSIMD(block, x, superScalePlain(s.scales[:], s.scaleQ[:]), superScalePlain(s.mins[:], s.minQ[:])); m != 0; m &= m - 1 {
-			s.fitPlainGroup(x, bits.TrailingZeros16(m))
+		bad := p.search16abs(n > 1, wide)
+		for i := range n {
+			x, block := src[:256], dst[:q2KSize]
+			s.take(&p[i])
+			for m := uint16(bad >> (16 * i)); m != 0; m &= m - 1 {
+				s.fitPlainGroup(x, bits.TrailingZeros16(m))
+			}
+			for m := s.requantizeSIMD(block, x, superScalePlain(s.scales[:], s.scaleQ[:]), superScalePlain(s.mins[:], s.minQ[:])); m != 0; m &= m - 1 {
+				s.fitPlainGroup(x, bits.TrailingZeros16(m))
+			}
+			packPairs(block[16:80], &s.levels)
+			src, dst = src[256:], dst[q2KSize:]
 		}
-		packPairs(block[16:80], &s.levels)
 	}
 }
 
 func quantizeQ2KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
-	var room onLine[affineLanes]
-	l := room.start()
+	var room onLine[affinePair]
+	p := room.start()
 	var s q2KBlock
 	var batch [8]struct {
 		weights []float32
@@ -65,21 +82,27 @@ func quantizeQ2KWeightedSIMD(dst []byte, src, weights []float32, wide bool) {
 	for at := 0; len(src) >= 256; {
 		blocks := min(8, len(src)/256)
 		sumSquaresBlocks(&sums, src)
-		for i := range blocks {
-			x, w, sigma2 := src[256*i:][:256], weights[at:][:256], float32(sums[i]/256)
-			at = (at + 256) % len(weights)
-			batch[i].weights, batch[i].sigma2 = w, sigma2
-			l.load16(x)
-			for h := range 2 {
-				transpose16(&l.w[0][h][0], &w[128*h])
-				importanceLanes(&l.w[0][h][0], &l.x[0][h][0], &weightRows[i][8*h], 16, sigma2)
+		for first := 0; first < blocks; first += 2 {
+			n := min(2, blocks-first)
+			for i := first; i < first+n; i++ {
+				w, sigma2 := weights[at:][:256], float32(sums[i]/256)
+				at = (at + 256) % len(weights)
+				batch[i].weights, batch[i].sigma2 = w, sigma2
+				l := &p[i-first]
+				l.load16(src[256*i:])
+				for h := range 2 {
+					transpose16(&l.w[0][h][0], &w[128*h])
+					importanceLanes(&l.w[0][h][0], &l.x[0][h][0], &weightRows[i][8*h], 16, sigma2)
+				}
 			}
-			bad := l.search16(wide)
-			s.take(l)
-			for m := uint16(bad); m != 0; m &= m - 1 {
-				s.fitWeightedGroup(x, w, sigma2, bits.TrailingZeros16(m))
+			bad := p.search16(n > 1, wide)
+			for i := first; i < first+n; i++ {
+				s.take(&p[i-first])
+				for m := uint16(bad >> (16 * (i - first))); m != 0; m &= m - 1 {
+					s.fitWeightedGroup(src[256*i:][:256], batch[i].weights, batch[i].sigma2, bits.TrailingZeros16(m))
+				}
+				scaleRows[i], minRows[i] = s.scales, s.mins
 			}
-			scaleRows[i], minRows[i] = s.scales, s.mins
 		}
 		transpose16Dense(&scales.w[0][0], &weightRows[0][0])
 		mins.w = scales.w

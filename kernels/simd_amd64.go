@@ -116,16 +116,16 @@ func affine16(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
 //go:noescape
 func affine16abs(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
 
-// Those with AVX-512 do the same.
+// Those with AVX-512 do the same for twice as many groups.
 //
 //go:noescape
-func affine32Wide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+func affine32Wide(lanes *affinePair, nums *float32, steps int, nmax float32) uint32
 
 //go:noescape
-func affine16Wide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+func affine16Wide(lanes *affinePair, nums *float32, steps int, nmax float32) uint32
 
 //go:noescape
-func affine16absWide(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+func affine16absWide(lanes *affinePair, nums *float32, steps int, nmax float32) uint32
 
 // symmetric32 is symmetricScale for 16 groups of 32 values, symmetric16 for groups of 16. The result has a bit for each
 // group that only the reference can do and, 16 places up, one for each group of zeros. See symmetricLanes.

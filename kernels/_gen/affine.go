@@ -22,6 +22,7 @@ const (
 	affineBest   = 6656
 	affineBad    = 6720
 	affineIS     = 6784
+	affineSize   = 6848 // of the whole
 )
 
 // affine is grid.fit for two sets of 8 groups of n values. nums holds the numerators of the inverse scales to try.
