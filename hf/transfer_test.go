@@ -297,8 +297,16 @@ func TestCancelEndsAtOnceAndLeavesTheRestToTheNextRun(t *testing.T) {
 		t.Errorf("needs %d of %d bytes; %v", fetch, total, err)
 	}
 	checkBig(t, c)
-	if sent := bodies(s); sent != fetch {
-		t.Errorf("%d bytes were sent, want the missing %d", sent, fetch)
+	checkSent(t, s, fetch)
+}
+
+// checkSent holds the bytes that were sent to those that were missing. A request of the run before, given up while it
+// waited in the server's queue, may be answered late and add what fits into the connection's buffers.
+func checkSent(t *testing.T, s *hubtest.Server, want int64) {
+	t.Helper()
+	const late = 64 << 10
+	if sent := bodies(s); sent < want || sent > want+late {
+		t.Errorf("%d bytes were sent, want the missing %d", sent, want)
 	}
 }
 
@@ -389,9 +397,7 @@ func TestAKilledProcessIsGoneOnWith(t *testing.T) {
 	s.Inject(nil)
 	s.Requests()
 	checkBig(t, c)
-	if sent := bodies(s); sent != size-have {
-		t.Errorf("%d bytes were sent, want the missing %d", sent, size-have)
-	}
+	checkSent(t, s, size-have)
 }
 
 func TestTwoProcessesShareOneDownload(t *testing.T) {
