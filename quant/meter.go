@@ -53,14 +53,7 @@ func (m *meter) slabDone(tensor int, name string, bytes int64, of int) {
 	m.add(name, bytes, int(m.slabs[tensor]) == of)
 }
 
-// tensorDone counts a tensor, or a part of one in whole.
-func (m *meter) tensorDone(name string, bytes int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.add(name, bytes, true)
-}
-
-// bytesDone counts bytes of a tensor that is not finished.
+// bytesDone counts bytes of a tensor, which they may finish.
 func (m *meter) bytesDone(name string, bytes int64, finished bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -191,7 +191,7 @@ func (pl *pipeline) dispatch(ctx context.Context) error {
 		t := &pl.plan.Tensors[i]
 		k := pl.newTask(i)
 		if len(k.types) == 0 {
-			pl.meter.tensorDone(t.Name, t.SourceBytes)
+			pl.meter.bytesDone(t.Name, t.SourceBytes, true)
 			continue
 		}
 		if err := t.source.prepare(); err != nil {

@@ -190,16 +190,13 @@ func (s *Service) download(ctx context.Context, r *Request, job *planned, watch 
 	if err != nil {
 		return job, err
 	}
-	o, err := r.planOptions()
-	if err == nil {
-		var p *quant.Plan
-		if p, err = quant.NewPlan(src.Model, o); err == nil {
-			job.close()
-			return &planned{source: src, plan: p, options: job.options}, nil
-		}
+	p, err := quant.NewPlan(src.Model, job.asked)
+	if err != nil {
+		src.close()
+		return job, err
 	}
-	src.close()
-	return job, err
+	job.close()
+	return &planned{source: src, asked: job.asked, plan: p, options: job.options}, nil
 }
 
 // check refuses a job that can't end well.

@@ -257,6 +257,19 @@ func (s *Service) Variant(ref string) (Model, Variant, error) {
 	return group([]registry.Model{m})[0], v, nil
 }
 
+// filesOf lists the files that a name stands for: all of a model's, or the one that it names.
+func filesOf(store *registry.Store, name string) ([]registry.Model, error) {
+	files, _, err := store.Models(registry.ModelFilter{ID: name})
+	if err != nil || len(files) > 0 {
+		return files, err
+	}
+	one, err := store.Model(name)
+	if err != nil {
+		return nil, err
+	}
+	return []registry.Model{one}, nil
+}
+
 // DeleteModel takes a model or one of its files off the registry, and with files deletes what it registered. A source is
 // never touched.
 func (s *Service) DeleteModel(_ context.Context, id string, files bool) error {
@@ -264,16 +277,9 @@ func (s *Service) DeleteModel(_ context.Context, id string, files bool) error {
 	if err != nil {
 		return err
 	}
-	list, _, err := store.Models(registry.ModelFilter{ID: id})
+	list, err := filesOf(store, id)
 	if err != nil {
 		return err
-	}
-	if len(list) == 0 {
-		one, err := store.Model(id)
-		if err != nil {
-			return err
-		}
-		list = []registry.Model{one}
 	}
 	for _, m := range list {
 		if files {
@@ -301,16 +307,9 @@ func (s *Service) Verify(ctx context.Context, id string, report func(Progress)) 
 	if err != nil {
 		return nil, err
 	}
-	files, _, err := store.Models(registry.ModelFilter{ID: id})
+	files, err := filesOf(store, id)
 	if err != nil {
 		return nil, err
-	}
-	if len(files) == 0 {
-		one, err := store.Model(id)
-		if err != nil {
-			return nil, err
-		}
-		files = []registry.Model{one}
 	}
 	var list []Verification
 	for i, m := range files {

@@ -113,6 +113,7 @@ type OutputResult struct {
 // planned is a request with all that is known before a weight is read.
 type planned struct {
 	*source
+	asked   quant.PlanOptions // what the plan was made of, importance weights included
 	plan    *quant.Plan
 	options quant.RunOptions
 }
@@ -132,5 +133,5 @@ func (s *Service) plan(ctx context.Context, r *Request) (*planned, error) {
 		src.close()
 		return nil, err
 	}
-	return &planned{source: src, plan: p, options: r.runOptions()}, nil
+	return &planned{source: src, asked: o, plan: p, options: r.runOptions()}, nil
 }
