@@ -11,13 +11,14 @@ func expand(dst []float32, src []byte, size int, kernel expandKernel) {
 	}
 }
 
-func dequantizeQ4_0SIMD(dst []float32, src []byte) { expand(dst, src, q4_0Size, q4_0Expand) }
-func dequantizeQ4_1SIMD(dst []float32, src []byte) { expand(dst, src, q4_1Size, q4_1Expand) }
-func dequantizeQ5_0SIMD(dst []float32, src []byte) { expand(dst, src, q5_0Size, q5_0Expand) }
-func dequantizeQ5_1SIMD(dst []float32, src []byte) { expand(dst, src, q5_1Size, q5_1Expand) }
-func dequantizeQ8_0SIMD(dst []float32, src []byte) { expand(dst, src, q8_0Size, q8_0Expand) }
-func dequantizeQ4KSIMD(dst []float32, src []byte)  { expand(dst, src, q4KSize, q4KExpand) }
-func dequantizeQ5KSIMD(dst []float32, src []byte)  { expand(dst, src, q5KSize, q5KExpand) }
+func dequantizeQ4_0SIMD(dst []float32, src []byte)  { expand(dst, src, q4_0Size, q4_0Expand) }
+func dequantizeQ4_1SIMD(dst []float32, src []byte)  { expand(dst, src, q4_1Size, q4_1Expand) }
+func dequantizeQ5_0SIMD(dst []float32, src []byte)  { expand(dst, src, q5_0Size, q5_0Expand) }
+func dequantizeQ5_1SIMD(dst []float32, src []byte)  { expand(dst, src, q5_1Size, q5_1Expand) }
+func dequantizeQ8_0SIMD(dst []float32, src []byte)  { expand(dst, src, q8_0Size, q8_0Expand) }
+func dequantizeMXFP4SIMD(dst []float32, src []byte) { expand(dst, src, mxfp4Size, mxfp4Expand) }
+func dequantizeQ4KSIMD(dst []float32, src []byte)   { expand(dst, src, q4KSize, q4KExpand) }
+func dequantizeQ5KSIMD(dst []float32, src []byte)   { expand(dst, src, q5KSize, q5KExpand) }
 
 func dequantizeQ2KSIMD(dst []float32, src []byte) {
 	for ; len(src) >= q2KSize; src, dst = src[q2KSize:], dst[256:] {

@@ -25,6 +25,7 @@ package kernels
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 )
@@ -37,7 +38,7 @@ type codec struct {
 	// quantizeWeighted packs rows of len(weights) values under the weights. nil: weights don't matter to the type.
 	quantizeWeighted func(dst []byte, src, weights []float32)
 	dequantize       func(dst []float32, src []byte)
-	// scales are the offsets of the half-precision numbers of a block that must be finite.
+	// scales are the offsets of the numbers of a block that must be finite: an E8M0 scale in MXFP4, halves in all others.
 	scales []int
 }
 
@@ -57,6 +58,7 @@ var reference = [...]codec{
 	{gguf.Q4K, quantizeQ4K, quantizeQ4KWeighted, dequantizeQ4K, []int{0, 2}},
 	{gguf.Q5K, quantizeQ5K, quantizeQ5KWeighted, dequantizeQ5K, []int{0, 2}},
 	{gguf.Q6K, quantizeQ6K, quantizeQ6KWeighted, dequantizeQ6K, []int{208}},
+	{gguf.MXFP4, quantizeMXFP4, nil, dequantizeMXFP4, []int{0}},
 }
 
 // CanQuantize tells whether Quantize knows t.
@@ -133,6 +135,13 @@ func Validate(t gguf.Type, data []byte) error {
 		for i := 0; i+2 <= len(data); i += 2 {
 			if b := binary.LittleEndian.Uint16(data[i:]); b&expBF16 == expBF16 {
 				return &NotFiniteError{t, i / 2, fromBF16(b)}
+			}
+		}
+		return nil
+	case gguf.MXFP4:
+		for i := 0; i < len(data); i += size {
+			if data[i] == 0xff {
+				return &NotFiniteError{t, i / size, float32(math.NaN())}
 			}
 		}
 		return nil

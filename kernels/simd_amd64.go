@@ -39,6 +39,7 @@ func simd(name string, wide bool) *Impl {
 		{typ: gguf.Q5_0, quantize: plain(quantizeQ5_0SIMD), quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
 		{typ: gguf.Q5_1, quantize: plain(quantizeQ5_1SIMD), quantizeWeighted: weighted(kindQ5_1.quantize), dequantize: dequantizeQ5_1SIMD},
 		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD, dequantize: dequantizeQ8_0SIMD},
+		{typ: gguf.MXFP4, quantize: quantizeMXFP4SIMD, dequantize: dequantizeMXFP4SIMD},
 		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: weighted(quantizeQ2KWeightedSIMD), dequantize: dequantizeQ2KSIMD},
 		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD), dequantize: dequantizeQ3KSIMD},
 		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: weighted(kindQ4K.quantizeWeighted), dequantize: dequantizeQ4KSIMD},
@@ -218,10 +219,13 @@ func q5_0BlocksWide(dst *byte, src *float32, blocks int) int
 //go:noescape
 func q5_1BlocksWide(dst *byte, src *float32, blocks int) int
 
-// q8_0Blocks does the same, one block at a time.
+// q8_0Blocks and mxfp4Blocks do the same, one block at a time.
 //
 //go:noescape
 func q8_0Blocks(dst *byte, src *float32, blocks int) int
+
+//go:noescape
+func mxfp4Blocks(dst *byte, src *float32, blocks int) int
 
 // The conversions take n values, a multiple of 8.
 //
@@ -272,6 +276,9 @@ func q5_1Expand(dst *float32, src *byte, n int)
 
 //go:noescape
 func q8_0Expand(dst *float32, src *byte, n int)
+
+//go:noescape
+func mxfp4Expand(dst *float32, src *byte, n int)
 
 // q2KExpand and its kin unpack one super-block whose groups have the scales d and, for Q2_K, the mins m.
 //

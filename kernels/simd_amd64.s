@@ -9529,6 +9529,225 @@ DATA belowHalf<>+24(SB)/4, $0x3effffff
 DATA belowHalf<>+28(SB)/4, $0x3effffff
 GLOBL belowHalf<>(SB), RODATA|NOPTR, $32
 
+// func mxfp4Blocks(dst *byte, src *float32, blocks int) int
+// Requires: AVX, AVX2
+TEXT ·mxfp4Blocks(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+loop:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VANDPS       absMask<>+0(SB), Y0, Y4
+	VANDPS       absMask<>+0(SB), Y1, Y5
+	VPMAXSD      Y5, Y4, Y4
+	VANDPS       absMask<>+0(SB), Y2, Y5
+	VPMAXSD      Y5, Y4, Y4
+	VANDPS       absMask<>+0(SB), Y3, Y5
+	VPMAXSD      Y5, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X6
+	VPMAXSD      Y6, Y4, Y4
+	VPSHUFD      $0x4e, Y4, Y6
+	VPMAXSD      Y6, Y4, Y4
+	VPSHUFD      $0xb1, Y4, Y6
+	VPMAXSD      Y6, Y4, Y4
+	VMOVD        X4, BX
+	MOVL         BX, SI
+	MOVL         BX, DI
+	SUBL         $0x04800000, BX
+	CMPL         BX, $0x7a800000
+	JAE          stop
+	ANDL         $0x007fffff, DI
+	CMPL         DI, $0x007fffc0
+	JAE          stop
+	SHRL         $0x17, SI
+	SUBL         $0x02, SI
+	MOVB         SI, (AX)
+	VPAND        infBits<>+0(SB), Y4, Y4
+	VBROADCASTSS X4, Y4
+	VPSRLD       $0x1f, Y0, Y5
+	VPSLLD       $0x03, Y5, Y5
+	VANDPS       absMask<>+0(SB), Y0, Y0
+	VPSRLD       $0x1f, Y1, Y7
+	VPSLLD       $0x03, Y7, Y7
+	VANDPS       absMask<>+0(SB), Y1, Y1
+	VPSRLD       $0x1f, Y2, Y8
+	VPSLLD       $0x03, Y8, Y8
+	VANDPS       absMask<>+0(SB), Y2, Y2
+	VPSRLD       $0x1f, Y3, Y9
+	VPSLLD       $0x03, Y9, Y9
+	VANDPS       absMask<>+0(SB), Y3, Y3
+	VMULPS       e2m1Mid0<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPAND        Y11, Y5, Y5
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPAND        Y11, Y7, Y7
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPAND        Y11, Y8, Y8
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPAND        Y10, Y9, Y9
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid1<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid2<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid3<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid4<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid5<>+0(SB), Y4, Y10
+	VCMPPS       $0x1e, Y10, Y0, Y11
+	VPSUBD       Y11, Y5, Y5
+	VCMPPS       $0x1e, Y10, Y1, Y11
+	VPSUBD       Y11, Y7, Y7
+	VCMPPS       $0x1e, Y10, Y2, Y11
+	VPSUBD       Y11, Y8, Y8
+	VCMPPS       $0x1e, Y10, Y3, Y10
+	VPSUBD       Y10, Y9, Y9
+	VMULPS       e2m1Mid6<>+0(SB), Y4, Y4
+	VCMPPS       $0x1e, Y4, Y0, Y0
+	VPSUBD       Y0, Y5, Y5
+	VCMPPS       $0x1e, Y4, Y1, Y0
+	VPSUBD       Y0, Y7, Y7
+	VCMPPS       $0x1e, Y4, Y2, Y0
+	VPSUBD       Y0, Y8, Y8
+	VCMPPS       $0x1e, Y4, Y3, Y0
+	VPSUBD       Y0, Y9, Y9
+	VPACKSSDW    Y7, Y5, Y5
+	VPACKSSDW    Y9, Y8, Y8
+	VPACKSSWB    Y8, Y5, Y5
+	VMOVDQU      byteOrder<>+0(SB), Y0
+	VPERMD       Y5, Y0, Y5
+	VEXTRACTI128 $0x01, Y5, X0
+	VPSLLW       $0x04, X0, X0
+	VPOR         X0, X5, X0
+	VMOVDQU      X0, 1(AX)
+	ADDQ         $+128, CX
+	ADDQ         $+17, AX
+	DECQ         DX
+	JNZ          loop
+
+stop:
+	MOVQ blocks+16(FP), AX
+	SUBQ DX, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA infBits<>+0(SB)/4, $0x7f800000
+DATA infBits<>+4(SB)/4, $0x7f800000
+DATA infBits<>+8(SB)/4, $0x7f800000
+DATA infBits<>+12(SB)/4, $0x7f800000
+DATA infBits<>+16(SB)/4, $0x7f800000
+DATA infBits<>+20(SB)/4, $0x7f800000
+DATA infBits<>+24(SB)/4, $0x7f800000
+DATA infBits<>+28(SB)/4, $0x7f800000
+GLOBL infBits<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid0<>+0(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+4(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+8(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+12(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+16(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+20(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+24(SB)/4, $0x3d800000
+DATA e2m1Mid0<>+28(SB)/4, $0x3d800000
+GLOBL e2m1Mid0<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid1<>+0(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+4(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+8(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+12(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+16(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+20(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+24(SB)/4, $0x3e400000
+DATA e2m1Mid1<>+28(SB)/4, $0x3e400000
+GLOBL e2m1Mid1<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid2<>+0(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+4(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+8(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+12(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+16(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+20(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+24(SB)/4, $0x3ea00000
+DATA e2m1Mid2<>+28(SB)/4, $0x3ea00000
+GLOBL e2m1Mid2<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid3<>+0(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+4(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+8(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+12(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+16(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+20(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+24(SB)/4, $0x3ee00000
+DATA e2m1Mid3<>+28(SB)/4, $0x3ee00000
+GLOBL e2m1Mid3<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid4<>+0(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+4(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+8(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+12(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+16(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+20(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+24(SB)/4, $0x3f200000
+DATA e2m1Mid4<>+28(SB)/4, $0x3f200000
+GLOBL e2m1Mid4<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid5<>+0(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+4(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+8(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+12(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+16(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+20(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+24(SB)/4, $0x3f600000
+DATA e2m1Mid5<>+28(SB)/4, $0x3f600000
+GLOBL e2m1Mid5<>(SB), RODATA|NOPTR, $32
+
+DATA e2m1Mid6<>+0(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+4(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+8(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+12(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+16(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+20(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+24(SB)/4, $0x3fa00000
+DATA e2m1Mid6<>+28(SB)/4, $0x3fa00000
+GLOBL e2m1Mid6<>(SB), RODATA|NOPTR, $32
+
 // func q4_0Blocks(dst *byte, src *float32, blocks int) int
 // Requires: AVX, AVX2, F16C
 TEXT ·q4_0Blocks(SB), NOSPLIT, $96-32
@@ -9833,16 +10052,6 @@ DATA leastF<>+20(SB)/4, $0x04800000
 DATA leastF<>+24(SB)/4, $0x04800000
 DATA leastF<>+28(SB)/4, $0x04800000
 GLOBL leastF<>(SB), RODATA|NOPTR, $32
-
-DATA infBits<>+0(SB)/4, $0x7f800000
-DATA infBits<>+4(SB)/4, $0x7f800000
-DATA infBits<>+8(SB)/4, $0x7f800000
-DATA infBits<>+12(SB)/4, $0x7f800000
-DATA infBits<>+16(SB)/4, $0x7f800000
-DATA infBits<>+20(SB)/4, $0x7f800000
-DATA infBits<>+24(SB)/4, $0x7f800000
-DATA infBits<>+28(SB)/4, $0x7f800000
-GLOBL infBits<>(SB), RODATA|NOPTR, $32
 
 DATA q4_0BlocksDivisor<>+0(SB)/4, $0xc1000000
 DATA q4_0BlocksDivisor<>+4(SB)/4, $0xc1000000
@@ -11347,6 +11556,89 @@ loop:
 	JNZ          loop
 	VZEROUPPER
 	RET
+
+// func mxfp4Expand(dst *float32, src *byte, n int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·mxfp4Expand(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	MOVBLZX      (CX), BX
+	LEAL         1(BX), SI
+	SHLL         $0x15, SI
+	LEAL         -1(BX), DI
+	SHLL         $0x17, DI
+	CMPL         BX, $0x02
+	CMOVLCS      SI, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Y0
+	VMOVDQU      1(CX), X1
+	VPSRLW       $0x04, X1, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        nibbles<>+0(SB), Y1, Y1
+	VMOVDQU      e2m1<>+0(SB), Y2
+	VPSHUFB      Y1, Y2, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VPSRLDQ      $0x08, X1, X1
+	VPMOVSXBD    X1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VPMOVSXBD    X2, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 64(AX)
+	VPSRLDQ      $0x08, X2, X1
+	VPMOVSXBD    X1, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 96(AX)
+	ADDQ         $+17, CX
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA e2m1<>+0(SB)/1, $0x00
+DATA e2m1<>+1(SB)/1, $0x01
+DATA e2m1<>+2(SB)/1, $0x02
+DATA e2m1<>+3(SB)/1, $0x03
+DATA e2m1<>+4(SB)/1, $0x04
+DATA e2m1<>+5(SB)/1, $0x06
+DATA e2m1<>+6(SB)/1, $0x08
+DATA e2m1<>+7(SB)/1, $0x0c
+DATA e2m1<>+8(SB)/1, $0x00
+DATA e2m1<>+9(SB)/1, $0xff
+DATA e2m1<>+10(SB)/1, $0xfe
+DATA e2m1<>+11(SB)/1, $0xfd
+DATA e2m1<>+12(SB)/1, $0xfc
+DATA e2m1<>+13(SB)/1, $0xfa
+DATA e2m1<>+14(SB)/1, $0xf8
+DATA e2m1<>+15(SB)/1, $0xf4
+DATA e2m1<>+16(SB)/1, $0x00
+DATA e2m1<>+17(SB)/1, $0x01
+DATA e2m1<>+18(SB)/1, $0x02
+DATA e2m1<>+19(SB)/1, $0x03
+DATA e2m1<>+20(SB)/1, $0x04
+DATA e2m1<>+21(SB)/1, $0x06
+DATA e2m1<>+22(SB)/1, $0x08
+DATA e2m1<>+23(SB)/1, $0x0c
+DATA e2m1<>+24(SB)/1, $0x00
+DATA e2m1<>+25(SB)/1, $0xff
+DATA e2m1<>+26(SB)/1, $0xfe
+DATA e2m1<>+27(SB)/1, $0xfd
+DATA e2m1<>+28(SB)/1, $0xfc
+DATA e2m1<>+29(SB)/1, $0xfa
+DATA e2m1<>+30(SB)/1, $0xf8
+DATA e2m1<>+31(SB)/1, $0xf4
+GLOBL e2m1<>(SB), RODATA|NOPTR, $32
 
 DATA ones8<>+0(SB)/4, $0x01010101
 DATA ones8<>+4(SB)/4, $0x01010101

@@ -56,6 +56,10 @@ func quantizeQ8_0SIMD(dst []byte, src []float32) {
 	stream(dst, src, q8_0Size, 1, q8_0Blocks, quantizeQ8_0)
 }
 
+func quantizeMXFP4SIMD(dst []byte, src []float32) {
+	stream(dst, src, mxfp4Size, 1, mxfp4Blocks, quantizeMXFP4)
+}
+
 // The CPU is little-endian: single precision is stored as it stands.
 
 func quantizeF32SIMD(dst []byte, src []float32) { copy(dst, bytesOf(src)) }

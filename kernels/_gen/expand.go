@@ -43,14 +43,30 @@ func halfAt(m Mem) VecVirtual {
 	return v
 }
 
+// e8m0At is half of the scale whose exponent stands at an address, in all lanes: 2^(e-128), which is subnormal below 2.
+func e8m0At(m Mem) VecVirtual {
+	g, small, v := GP32(), GP32(), YMM()
+	MOVBLZX(m, g)
+	LEAL(Mem{Base: g, Disp: 1}, small)
+	SHLL(Imm(21), small)
+	large := GP32()
+	LEAL(Mem{Base: g, Disp: -1}, large)
+	SHLL(Imm(23), large)
+	CMPL(g, Imm(2))
+	CMOVLCS(small, large)
+	VMOVD(large, v.AsX())
+	VBROADCASTSS(v.AsX(), v)
+	return v
+}
+
 func nibbleMask() Mem { return constant("nibbles", 0x0f0f0f0f) }
 
 // expandBlocks is the dequantizer of a type with blocks of 32 values, for n blocks.
-func expandBlocks(name string, size int, body func(src Register) (levels VecVirtual, signed bool, low VecVirtual)) {
+func expandBlocks(name string, size int, scale func(Mem) VecVirtual, body func(src Register) (levels VecVirtual, signed bool, low VecVirtual)) {
 	TEXT(name, NOSPLIT, "func(dst *float32, src *byte, n int)")
 	dst, src, n := ptr("dst"), ptr("src"), ptr("n")
 	Label("loop")
-	d := halfAt(Mem{Base: src})
+	d := scale(Mem{Base: src})
 	levels, signed, low := body(src)
 	var lows func(int) VecVirtual
 	if low != nil {
@@ -75,7 +91,7 @@ func expandLegacy(name string, fifth bool, offset uint32) {
 	if fifth {
 		size += 4
 	}
-	expandBlocks(name, size, func(src Register) (VecVirtual, bool, VecVirtual) {
+	expandBlocks(name, size, halfAt, func(src Register) (VecVirtual, bool, VecVirtual) {
 		at := at
 		var bits VecVirtual
 		if fifth {
@@ -220,11 +236,27 @@ func load32(block Register, at int) VecVirtual {
 }
 
 func expanders() {
-	expandBlocks("q8_0Expand", 34, func(src Register) (VecVirtual, bool, VecVirtual) { return load32(src, 2), true, nil })
+	expandBlocks("q8_0Expand", 34, halfAt, func(src Register) (VecVirtual, bool, VecVirtual) { return load32(src, 2), true, nil })
 	expandLegacy("q4_0Expand", false, 8)
 	expandLegacy("q4_1Expand", false, 0)
 	expandLegacy("q5_0Expand", true, 16)
 	expandLegacy("q5_1Expand", true, 0)
+	expandBlocks("mxfp4Expand", 17, e8m0At, func(src Register) (VecVirtual, bool, VecVirtual) {
+		levels, high, numbers := YMM(), XMM(), YMM()
+		VMOVDQU(Mem{Base: src, Disp: 1}, levels.AsX())
+		VPSRLW(Imm(4), levels.AsX(), high)
+		VINSERTI128(Imm(1), high, levels, levels)
+		VPAND(nibbleMask(), levels, levels)
+		VMOVDQU(rows32("e2m1", func(i int) uint8 {
+			m := [8]int8{0, 1, 2, 3, 4, 6, 8, 12}[i%8]
+			if i%16 >= 8 {
+				m = -m
+			}
+			return uint8(m)
+		}), numbers)
+		VPSHUFB(levels, numbers, levels)
+		return levels, true, nil
+	})
 	ones, threes := constant("ones8", 0x01010101), constant("threes8", 0x03030303)
 	expandSuper("q2KExpand", 16, false, func(block Register, p int) VecVirtual {
 		return shifted(load32(block, 16+32*(p/4)), 2*(p%4), threes)

@@ -38,6 +38,7 @@ func main() {
 	superScale("superScale8", 8)
 	superScale("superScale16", 16)
 	q8_0()
+	mxfp4()
 	batches("", false)
 	conversions()
 	expanders()

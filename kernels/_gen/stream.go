@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -50,6 +52,16 @@ func blockLoop(name string, size int, setup func(), body func(dst, src Register,
 
 // magnitude gives the greatest magnitude in v, in all lanes, and leaves the block if that is out of the ordinary.
 func magnitude(v []VecVirtual, stop LabelRef) VecVirtual {
+	m, g := greatest(v)
+	SUBL(U32(least), g)
+	CMPL(g, U32(0x7f800000-least))
+	JAE(stop)
+	VBROADCASTSS(m.AsX(), m)
+	return m
+}
+
+// greatest gives the greatest magnitude in v, in the lowest lane, and its bits. That of a NaN is above all others.
+func greatest(v []VecVirtual) (VecVirtual, Register) {
 	m := YMM()
 	VANDPS(absMask(), v[0], m)
 	for _, x := range v[1:] {
@@ -60,11 +72,7 @@ func magnitude(v []VecVirtual, stop LabelRef) VecVirtual {
 	horizontal(m, func(a, b, to VecVirtual) { VPMAXSD(a, b, to) })
 	g := GP32()
 	VMOVD(m.AsX(), g)
-	SUBL(U32(least), g)
-	CMPL(g, U32(0x7f800000-least))
-	JAE(stop)
-	VBROADCASTSS(m.AsX(), m)
-	return m
+	return m, g
 }
 
 // storeHalf rounds the lowest lane of v to half precision.
@@ -122,6 +130,47 @@ func q8_0() {
 			VCVTTPS2DQ(x, x)
 		}
 		VMOVDQU(bytesOf(v), Mem{Base: dst, Disp: 2})
+	})
+}
+
+// mxfp4 leaves blocks to the reference whose greatest magnitude is so near below a power of two that its logarithm may be
+// rounded up. A number is found by counting the midpoints between numbers that are below the value.
+func mxfp4() {
+	blockLoop("mxfp4Blocks", 1+16, func() {}, func(dst, _ Register, v []VecVirtual, stop LabelRef) {
+		m, g := greatest(v)
+		scale, rest := GP32(), GP32()
+		MOVL(g, scale)
+		MOVL(g, rest)
+		SUBL(U32(least), g)
+		CMPL(g, U32(0x7f000000-least)) // below 2^127: none of the products below is infinite
+		JAE(stop)
+		ANDL(U32(0x7fffff), rest)
+		CMPL(rest, U32(0x7fffc0))
+		JAE(stop)
+		SHRL(Imm(23), scale)
+		SUBL(Imm(2), scale)
+		MOVB(scale.(GPVirtual).As8(), Mem{Base: dst})
+		VPAND(constant("infBits", 0x7f800000), m, m)
+		VBROADCASTSS(m.AsX(), m)
+		levels := vectors(4)
+		for i, x := range v {
+			VPSRLD(Imm(31), x, levels[i])
+			VPSLLD(Imm(3), levels[i], levels[i])
+			VANDPS(absMask(), x, x)
+		}
+		for k, midpoint := range []float32{0.5, 1.5, 2.5, 3.5, 5, 7, 10} {
+			t := YMM()
+			VMULPS(number(fmt.Sprintf("e2m1Mid%d", k), midpoint/8), m, t)
+			for i, x := range v {
+				above := YMM()
+				VCMPPS(Imm(cmpGT), t, x, above)
+				if k == 0 { // zero has no sign
+					VPAND(above, levels[i], levels[i])
+				}
+				VPSUBD(above, levels[i], levels[i])
+			}
+		}
+		storeLevels(bytesOf(levels), false, dst, 1)
 	})
 }
 

@@ -221,6 +221,17 @@ var Values = []Kind{
 			x[i] = 1 - 2*float32(i&1)
 		}
 	}},
+	{"just below powers of two", func(r *Rand, x []float32) { // where a rounded logarithm is that of the power
+		top := uint32(0)
+		for i := range x {
+			if i%32 == 0 {
+				top = uint32(1+r.N(255))<<23 - uint32(1+r.N(120)) // the power's bits less some
+			}
+			if x[i] = math.Float32frombits(top | uint32(r.N(2))<<31); i%32 != 9 {
+				x[i] = times(keepBits(x[i], 18), -r.N(5))
+			}
+		}
+	}},
 }
 
 // NotFinite are the kinds of rows that hold NaN or Inf.
