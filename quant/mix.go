@@ -46,11 +46,13 @@ func (m *mix) is(files ...gguf.FileType) bool {
 }
 
 // choose returns the type of the next tensor. base is the file type's default.
-func (m *mix) choose(name string, cols int64, base gguf.Type) (gguf.Type, error) {
+func (m *mix) choose(name string, shape []int64, base gguf.Type) (gguf.Type, error) {
 	role := RoleOf(name)
 	switch {
 	case role == RoleOutput || m.tied && role == RoleTokenEmbedding:
-		return m.output(cols, base), nil
+		return m.output(shape[0], base), nil
+	case m.is(gguf.FileMXFP4MoE):
+		return m.expertType(role, shape), nil
 	case role.likeAttnV():
 		return m.attnVType(base), nil
 	case role == RoleAttnK:
@@ -69,12 +71,26 @@ func (m *mix) output(cols int64, base gguf.Type) gguf.Type {
 	switch {
 	case m.outputType != nil:
 		return *m.outputType
+	case m.is(gguf.FileMXFP4MoE):
+		return gguf.Q8_0
 	case m.arch == "falcon" || cols%base.BlockLen() != 0:
 		return gguf.Q8_0
 	case base != gguf.Q8_0:
 		return gguf.Q6K
 	}
 	return base
+}
+
+// expertType is MXFP4 for the stacks of experts, which are known by their third dimension, and Q8_0 for all else.
+func (m *mix) expertType(role Role, shape []int64) gguf.Type {
+	stack := len(shape) > 2 && shape[2] > 1
+	if m.arch == "bailingmoe3" { // its attention has stacks too
+		stack = stack && (role == RoleFFNUp || role == RoleFFNGate || role == RoleFFNDown)
+	}
+	if stack {
+		return gguf.MXFP4
+	}
+	return gguf.Q8_0
 }
 
 func (m *mix) attnVType(t gguf.Type) gguf.Type {

@@ -31,6 +31,7 @@ var presets = []Preset{
 	{gguf.FileQ5_0, "Q5_0", gguf.Q5_0, false, 5.54, "good", "older format, for programs without K types"},
 	{gguf.FileQ4KM, "Q4_K_M", gguf.Q4K, true, 4.89, "good", "the usual choice: best balance of size, speed and quality"},
 	{gguf.FileQ4KS, "Q4_K_S", gguf.Q4K, true, 4.67, "good", "a little smaller than Q4_K_M"},
+	{gguf.FileMXFP4MoE, "MXFP4_MOE", gguf.MXFP4, true, 4.9, "good", "experts in MXFP4, all else Q8_0; GPT-OSS is published so and loses nothing"},
 	{gguf.FileQ4_1, "Q4_1", gguf.Q4_1, false, 5.15, "fair", "older format, for programs without K types"},
 	{gguf.FileQ4_0, "Q4_0", gguf.Q4_0, false, 4.66, "fair", "older format; fast on ARM and phones"},
 	{gguf.FileQ3KL, "Q3_K_L", gguf.Q3K, true, 4.3, "fair", "large models that don't fit at four bits"},

@@ -129,7 +129,7 @@ func (r *Recipe) choose(m *mix, t shaped) (gguf.Type, error) {
 	case r.Pure:
 		return base, nil
 	}
-	return m.choose(t.name, t.shape[0], base)
+	return m.choose(t.name, t.shape, base)
 }
 
 func (r *Recipe) override(name string) *gguf.Type {

@@ -71,7 +71,7 @@ func TestTypesEqualLlamas(t *testing.T) {
 		"tensor type": {TensorTypes: []oracle.TensorType{{Pattern: "attn_v", Type: gguf.Q8_0}, {Pattern: `blk\.[02]\.ffn_.*`, Type: gguf.Q3K}, {Pattern: "attn_k", Type: gguf.F16}}},
 		"named embed": {EmbeddingType: typ(gguf.Q8_0), TensorTypes: []oracle.TensorType{{Pattern: "token_embd", Type: gguf.Q3K}}},
 	}
-	archs := []string{"llama", "qwen2", "qwen3", "falcon", "gemma2", "phi3"}
+	archs := []string{"llama", "qwen2", "qwen3", "falcon", "gemma2", "phi3", "gpt-oss", "bailingmoe3"}
 	r := rand.New(rand.NewPCG(7, 7))
 	cases, compared := 0, 0
 	for name, o := range options {

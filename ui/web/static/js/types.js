@@ -2,7 +2,7 @@
 
 /** Bits per weight of tensor types, from their block layouts. @type {Record<string, number>} */
 export const tensorBits = {
-  f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q6_K: 6.5625, q5_1: 6, q5_K: 5.5, q5_0: 5.5, q4_1: 5, q4_K: 4.5, q4_0: 4.5, q3_K: 3.4375, q2_K: 2.625,
+  f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q6_K: 6.5625, q5_1: 6, q5_K: 5.5, q5_0: 5.5, q4_1: 5, q4_K: 4.5, q4_0: 4.5, mxfp4: 4.25, q3_K: 3.4375, q2_K: 2.625,
 };
 
 /** Tensor types that may be asked for, biggest first. */
