@@ -157,7 +157,7 @@ func (m *model) outputLines(j *jobs.Job, width int) []string {
 		}
 		share := m.share(j, &o)
 		chosen := i == m.board.Output && len(j.Outputs) > 1
-		lines = append(lines, fmt.Sprintf("%s %s %s %s  %s  %s  %s", pointer(chosen), pad(o.Type, 7), t.bar(share, bar, o.Status), padLeft(fmt.Sprintf("%.0f %%", 100*share), 5), padLeft(size, 9), pad(bits, 17), t.status(o.Status).Render(o.Status)))
+		lines = append(lines, fmt.Sprintf("%s %s %s %s  %s  %s  %s", pointer(chosen), pad(o.Type, 9), t.bar(share, bar, o.Status), padLeft(fmt.Sprintf("%.0f %%", 100*share), 5), padLeft(size, 9), pad(bits, 17), t.status(o.Status).Render(o.Status)))
 		if o.Error != nil {
 			lines = append(lines, t.bad.Render(cut("    "+clean(*o.Error), width)))
 		}

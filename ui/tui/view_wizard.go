@@ -242,7 +242,7 @@ func (m *model) typesView(width, room int) []string {
 	if width >= 90 {
 		gap = strings.Repeat(" ", 2+min(40, width-barRoom))
 	}
-	lines = append(lines, t.muted.Render("      type          size"+gap+"  bits/weight  quality"))
+	lines = append(lines, t.muted.Render("      type            size"+gap+"  bits/weight  quality"))
 	wall := []string(nil)
 	if room-len(lines) >= len(w.Types)+8 {
 		wall = m.wallOf(m.showType(), width, room-len(lines)-len(w.Types)-1)
@@ -324,7 +324,7 @@ func (m *model) typeLine(i, width int, biggest int64, more, less bool) string {
 	if i == w.Cursor {
 		style = t.chosen
 	}
-	line := style.Render(pointer(i == w.Cursor)+edge+mark) + " " + swatch + style.Render(pad(c.Value, 7)+" "+padLeft(size, 9)) + bar +
+	line := style.Render(pointer(i == w.Cursor)+edge+mark) + " " + swatch + style.Render(pad(c.Value, 9)+" "+padLeft(size, 9)) + bar +
 		style.Render(fmt.Sprintf("  %11s  %s", bits, pad(c.Quality, 13)))
 	if c.Err != nil {
 		return line + " " + t.muted.Render(clean(reason(c.Err)))
@@ -460,7 +460,7 @@ func (m *model) summaryView(width int) []string {
 		if c.Bytes > 0 {
 			size = jobs.Size(c.Bytes)
 		}
-		fact("file", pad(c.Value, 8)+padLeft(size, 10))
+		fact("file", pad(c.Value, 10)+padLeft(size, 10))
 	}
 	if len(w.Picked()) > 1 && known {
 		fact("together", padLeft(jobs.Size(total), 18))
