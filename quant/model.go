@@ -65,7 +65,7 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
+		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type, t.Type.Quantized()}, s})
 	}
 	m.order()
 	m.Files, err = checkpointFiles(c)
@@ -82,7 +82,7 @@ func FromGGUF(r *gguf.Reader, name string) (*Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type}, s})
+		m.tensors = append(m.tensors, modelTensor{shaped{name: t.Name, shape: t.Shape, typ: t.Type}, s})
 	}
 	m.order()
 	for _, path := range r.Paths {

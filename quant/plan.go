@@ -93,7 +93,7 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 		// llama-quantize sets these last, in this order, so they move to the end
 		out.Metadata = base.Clone()
 		out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
-		out.Metadata.Append("general.file_type", uint32(r.Preset.FileType))
+		out.Metadata.Append("general.file_type", uint32(r.fileType(tensors, out.Types)))
 		for _, kv := range o.Overrides {
 			out.Metadata.Append(kv.Key, kv.Value)
 		}

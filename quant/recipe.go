@@ -64,6 +64,9 @@ type shaped struct {
 	name  string
 	shape []int64
 	typ   gguf.Type // as stored in the source; what it keeps when it is not quantized
+	// published tells that it is quantized in a checkpoint: an F32, F16 or BF16 file keeps it, as llama.cpp's converter
+	// does, unless requantizing is allowed. Of a GGUF file llama-quantize refuses to make such files.
+	published bool
 }
 
 // assign chooses the type of each tensor; they must be in file order (byLayer).
@@ -122,6 +125,8 @@ func (r *Recipe) choose(m *mix, t shaped) (gguf.Type, error) {
 	}
 	base := r.Preset.Base
 	switch {
+	case !base.Quantized() && t.published && !r.AllowRequantize:
+		return t.typ, nil
 	case !base.Quantized():
 		return base, nil
 	case override != nil:
@@ -165,6 +170,19 @@ func fallback(cols int64, want gguf.Type) gguf.Type {
 	return got
 }
 
+// fileType is the number that the output's metadata names: llama.cpp's converter calls a file whose experts are still in
+// MXFP4 by that.
+func (r *Recipe) fileType(tensors []shaped, types []gguf.Type) gguf.FileType {
+	if !r.Preset.Base.Quantized() {
+		for i, t := range tensors {
+			if t.published && types[i] == gguf.MXFP4 {
+				return gguf.FileMXFP4MoE
+			}
+		}
+	}
+	return r.Preset.FileType
+}
+
 // needsImatrix tells which tensors llama.cpp refuses to quantize without importance weights
 // (tensor_requires_imatrix), of the types that can be made here.
 func needsImatrix(name string, t gguf.Type, file gguf.FileType) bool {
@@ -186,6 +204,9 @@ func (e *RequantizeError) Error() string {
 
 // Hint says what to do instead.
 func (e *RequantizeError) Hint() string {
+	if e.From == gguf.MXFP4 {
+		return "make MXFP4_MOE, which keeps it as it is, or pass --allow-requantize"
+	}
 	return "quantize the F32, F16 or BF16 original, or pass --allow-requantize"
 }
 

@@ -162,12 +162,19 @@ func fromCheckpoint(t arch.Tensor) (*source, error) {
 		cols = 1 // the values of a vector move as the rows of its matrix do
 	}
 	dtype := t.Parts[0].Source.DType
-	f, ok := checkpointFormats[dtype]
-	if !ok {
-		return nil, fmt.Errorf("dtype %s of %q can't be converted", dtype, t.Parts[0].Source.Name)
+	var s *source
+	if t.Parts[0].Exponents != nil {
+		if s, err = packedSource(cols); err != nil {
+			return nil, err
+		}
+	} else {
+		f, ok := checkpointFormats[dtype]
+		if !ok {
+			return nil, fmt.Errorf("dtype %s of %q can't be converted", dtype, t.Parts[0].Source.Name)
+		}
+		s = &source{format: string(dtype), typ: f.typ, direct: f.direct && t.Op == arch.Keep, cols: cols, stride: cols * dtype.Size()}
+		s.decode = func(dst []float32, src []byte) error { f.decode(dst, src); return nil }
 	}
-	s := &source{format: string(dtype), typ: f.typ, direct: f.direct && t.Op == arch.Keep, cols: cols, stride: cols * dtype.Size()}
-	s.decode = func(dst []float32, src []byte) error { f.decode(dst, src); return nil }
 	for _, part := range t.Parts {
 		if err := s.add(part, dtype); err != nil {
 			return nil, fmt.Errorf("source %q: %w", part.Source.Name, err)
@@ -195,6 +202,14 @@ func (s *source) add(part arch.Part, dtype safetensors.DType) error {
 	if err != nil {
 		return err
 	}
+	if part.Exponents != nil {
+		p, err := newPacked(part, values, s.cols)
+		if err != nil {
+			return err
+		}
+		s.append(p)
+		return nil
+	}
 	if values <= 0 || src.Size != values*dtype.Size() || part.View.Whole() && values%s.cols != 0 {
 		return fmt.Errorf("%d bytes for shape %v of %s in rows of %d", src.Size, src.Shape, dtype, s.cols)
 	}
@@ -207,10 +222,14 @@ func (s *source) add(part arch.Part, dtype safetensors.DType) error {
 		p.scale = &scaling{Scale: *part.Scale, rows: values / width, cols: width}
 		s.direct, s.scaled = false, true
 	}
+	s.append(p)
+	return nil
+}
+
+func (s *source) append(p *piece) {
 	p.first = s.rows
 	s.rows += p.rows
 	s.pieces = append(s.pieces, p)
-	return nil
 }
 
 // valueOp is what is done to decoded values; nil for nothing.

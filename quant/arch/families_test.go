@@ -44,6 +44,12 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 			c.Config["rope_scaling"].(map[string]any)["type"] = "linear"
 		}, "want su, longrope or yarn"},
 		{"text_config no object", "tiny-gemma3-vision", set("text_config", 7), "config.json: text_config: want an object"},
+		{"packed experts without exponents", "tiny-gpt-oss-mxfp4", drop("model.layers.1.mlp.experts.down_proj_scales"), `tensor "model.layers.1.mlp.experts.down_proj_blocks" (model.safetensors): its scales are missing`},
+		{"exponents without experts", "tiny-gpt-oss-mxfp4", drop("model.layers.1.mlp.experts.down_proj_blocks"), `scales "model.layers.1.mlp.experts.down_proj_blocks", which is missing`},
+		{"packed experts of another type", "tiny-gpt-oss-mxfp4", retype("model.layers.0.mlp.experts.down_proj_blocks", "I8"), "dtype I8, packed weights are U8"},
+		{"exponents of another type", "tiny-gpt-oss-mxfp4", retype("model.layers.0.mlp.experts.down_proj_scales", "I8"), `of I8, "model.layers.0.mlp.experts.down_proj_blocks" needs [4 64 1] of U8`},
+		{"packed rows of another width", "tiny-gpt-oss-mxfp4", set("intermediate_size", 64), "config.json makes it [4 64 2 16]"},
+		{"packed experts that nothing announces", "tiny-gpt-oss-mxfp4", unset("quantization_config"), `no rule of the gpt-oss architecture knows it`},
 		{"GLM without its tokens", "tiny-glm4", func(c *archtest.Checkpoint) {
 			c.Files["tokenizer.json"] = []byte(strings.ReplaceAll(string(c.Files["tokenizer.json"]), "|user|", "|yours|"))
 		}, `no added token "<|user|>", which is this architecture's eot token`},

@@ -100,6 +100,9 @@ func describe(t *testing.T, m *arch.Model) string {
 			if v := p.View; !v.Whole() {
 				fmt.Fprintf(&b, " from %d rows %v columns %v", v.First, v.Rows, v.Cols)
 			}
+			if p.Exponents != nil {
+				fmt.Fprintf(&b, " * 2^%s", p.Exponents.Name)
+			}
 			if p.Scale != nil {
 				fmt.Fprintf(&b, " * %s per %d x %d", p.Scale.Tensor.Name, p.Scale.Block[0], p.Scale.Block[1])
 			}
@@ -136,6 +139,10 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 	}
 	var out []float32
 	for _, p := range x.Parts {
+		if p.Exponents != nil {
+			out = append(out, packedFloats(t, p)...)
+			continue
+		}
 		v := floats(t, p.Source)
 		if s := p.Scale; s != nil {
 			columns := p.Source.Shape[len(p.Source.Shape)-1]
@@ -150,17 +157,7 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 			out = append(out, v...)
 			continue
 		}
-		places := []int64{p.View.First}
-		for _, d := range append(slices.Clone(p.View.Rows), p.View.Cols...) {
-			var next []int64
-			for _, at := range places {
-				for i := range d.N {
-					next = append(next, at+i*d.Stride)
-				}
-			}
-			places = next
-		}
-		for _, at := range places {
+		for _, at := range places(p.View) {
 			out = append(out, v[at])
 		}
 	}
@@ -185,12 +182,52 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 	return out
 }
 
-func floats(t *testing.T, s *safetensors.Tensor) []float32 {
+// places lists what a view has, in its order.
+func places(v arch.View) []int64 {
+	list := []int64{v.First}
+	for _, d := range append(slices.Clone(v.Rows), v.Cols...) {
+		var next []int64
+		for _, at := range list {
+			for i := range d.N {
+				next = append(next, at+i*d.Stride)
+			}
+		}
+		list = next
+	}
+	return list
+}
+
+// packedFloats reads MXFP4 weights as transformers does: the even ones in the low nibbles, times a power of two.
+func packedFloats(t *testing.T, p arch.Part) []float32 {
+	t.Helper()
+	numbers := [16]float64{0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6}
+	raw, exponents := bytesOf(t, p.Source), bytesOf(t, p.Exponents)
+	list := places(p.View)
+	if p.View.Whole() {
+		list = places(arch.View{Rows: []arch.Dim{{N: int64(len(exponents)), Stride: 1}}})
+	}
+	var out []float32
+	for _, block := range list {
+		for i := range 32 {
+			q := raw[16*block+int64(i/2)] >> (i % 2 * 4) & 15
+			out = append(out, float32(math.Ldexp(numbers[q], int(exponents[block])-127)))
+		}
+	}
+	return out
+}
+
+func bytesOf(t *testing.T, s *safetensors.Tensor) []byte {
 	t.Helper()
 	raw := make([]byte, s.Size)
 	if _, err := s.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
+	return raw
+}
+
+func floats(t *testing.T, s *safetensors.Tensor) []float32 {
+	t.Helper()
+	raw := bytesOf(t, s)
 	v := make([]float32, s.Size/s.DType.Size())
 	switch s.DType {
 	case safetensors.F32:

@@ -1,7 +1,8 @@
 package arch
 
-// gptoss is OpenAI's gpt-oss in BF16 or F16: experts whose gates and ups alternate, columns first, biases everywhere, and
-// a sink for each head's attention (GptOssModel in conversion/gpt_oss.py).
+// gptoss is OpenAI's gpt-oss: experts whose gates and ups alternate, biases everywhere, and a sink for each head's
+// attention (GptOssModel in conversion/gpt_oss.py). Experts are in MXFP4, as published, or in BF16 or F16, and then columns
+// first.
 var gptoss = &family{
 	name:    "gpt-oss",
 	classes: []string{"GptOssForCausalLM"},
@@ -11,9 +12,12 @@ var gptoss = &family{
 		{"model.layers.{i}.self_attn.sinks", "blk.{i}.attn_sinks.weight", vector(heads), needed, nil},
 		{"model.layers.{i}.mlp.experts.gate_up_proj", "blk.{i}.ffn_gate_exps.weight", shape(experts, hidden, times(2, ff)), needed, alternating(0)},
 		{"model.layers.{i}.mlp.experts.gate_up_proj", "blk.{i}.ffn_up_exps.weight", shape(experts, hidden, times(2, ff)), needed, alternating(1)},
+		{"model.layers.{i}.mlp.experts.gate_up_proj_blocks", "blk.{i}.ffn_gate_exps.weight", nibbles(hidden, experts, times(2, ff)), needed, blocks(0, 2)},
+		{"model.layers.{i}.mlp.experts.gate_up_proj_blocks", "blk.{i}.ffn_up_exps.weight", nibbles(hidden, experts, times(2, ff)), needed, blocks(1, 2)},
 		{"model.layers.{i}.mlp.experts.gate_up_proj_bias", "blk.{i}.ffn_gate_exps.bias", matrix(experts, times(2, ff)), needed, alternatingBias(0)},
 		{"model.layers.{i}.mlp.experts.gate_up_proj_bias", "blk.{i}.ffn_up_exps.bias", matrix(experts, times(2, ff)), needed, alternatingBias(1)},
 		{"model.layers.{i}.mlp.experts.down_proj", "blk.{i}.ffn_down_exps.weight", shape(experts, ff, hidden), needed, transposed},
+		{"model.layers.{i}.mlp.experts.down_proj_blocks", "blk.{i}.ffn_down_exps.weight", nibbles(ff, experts, hidden), needed, blocks(0, 1)},
 		{"model.layers.{i}.mlp.experts.down_proj_bias", "blk.{i}.ffn_down_exps.bias", matrix(experts, hidden), needed, nil},
 		router("{i}", "mlp.router"),
 		{"model.layers.{i}.mlp.router.bias", "blk.{i}.ffn_gate_inp.bias", vector(experts), needed, nil},

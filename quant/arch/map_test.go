@@ -36,6 +36,16 @@ func unset(key string) func(*archtest.Checkpoint) {
 	return func(c *archtest.Checkpoint) { delete(c.Config, key) }
 }
 
+func retype(name, dtype string) func(*archtest.Checkpoint) {
+	return func(c *archtest.Checkpoint) {
+		for i := range c.Tensors {
+			if c.Tensors[i].Name == name {
+				c.Tensors[i].DType = dtype
+			}
+		}
+	}
+}
+
 func drop(suffix string) func(*archtest.Checkpoint) {
 	return func(c *archtest.Checkpoint) { c.Drop(suffix) }
 }

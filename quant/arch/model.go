@@ -31,6 +31,9 @@ type Part struct {
 	Source *safetensors.Tensor
 	View   View
 	Scale  *Scale // of FP8 weights, else nil
+	// Exponents makes Source the nibbles of MXFP4 weights and View one of their blocks: they are packed anew, number by
+	// number. Source has 16 bytes for each of its bytes, in the same order. Nil for all others.
+	Exponents *safetensors.Tensor
 }
 
 // Scale is what FP8 weights are multiplied with: one number per block of Block[0] rows and Block[1]

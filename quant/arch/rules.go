@@ -129,6 +129,11 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 			w.last = batches[w.batch]
 		}
 	}
+	for _, w := range chosen {
+		if w.parts[0].DType == safetensors.U8 { // packed weights are written before all others
+			w.last -= len(sources)
+		}
+	}
 	slices.SortStableFunc(chosen, func(a, b *want) int { return cmp.Or(cmp.Compare(a.last, b.last), cmp.Compare(a.order, b.order)) })
 	for _, w := range chosen {
 		out, err := m.output(w, scales)
@@ -302,16 +307,22 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 		out.Shape = append([]int64{int64(len(w.parts))}, out.Shape...)
 	}
 	slices.Reverse(out.Shape)
+	typ, ok := outputTypes[w.parts[0].DType]
 	for _, t := range w.parts {
-		scale, err := m.scaleFor(t, scales[t.Name])
+		exponents, err := m.exponentsOf(t, scales[t.Name])
 		if err != nil {
 			return Tensor{}, err
 		}
+		var scale *Scale
+		if exponents != nil {
+			typ, ok = gguf.MXFP4, true
+		} else if scale, err = m.scaleFor(t, scales[t.Name]); err != nil {
+			return Tensor{}, err
+		}
 		for _, v := range r.views {
-			out.Parts = append(out.Parts, Part{Source: t, View: v, Scale: scale})
+			out.Parts = append(out.Parts, Part{Source: t, View: v, Scale: scale, Exponents: exponents})
 		}
 	}
-	typ, ok := outputTypes[w.parts[0].DType]
 	if t := w.parts[0]; !ok {
 		return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s can't be converted", t.Name, t.File, t.DType)
 	}

@@ -15,6 +15,7 @@ type quantization struct {
 	suffixes []string // that a scale's name has after the weight's
 	block    [2]int64 // rows and columns that share a scale; 0 for rows or whole tensors
 	unused   []string // endings of tensors that only matter at run time
+	packed   bool     // MXFP4 blocks have exponents beside them
 }
 
 // QuantizedError is returned for a checkpoint whose weights are quantized in a way that can't be undone well.
@@ -48,6 +49,8 @@ func readQuantization(c *config) (quantization, error) {
 		return quantization{scaled: true, suffixes: []string{"_scale"}, unused: []string{".input_scale_ub"}}, *c.err
 	case "compressed-tensors":
 		return compressedTensors(q)
+	case "mxfp4":
+		return quantization{packed: true}, *c.err
 	case "":
 		if len(q.doc) == 0 {
 			return quantization{}, *c.err
@@ -107,6 +110,9 @@ func (m *mapping) separateScales(all []*safetensors.Tensor) (weights []*safetens
 	if m.quant, err = readQuantization(m.config); err != nil {
 		return nil, nil, err
 	}
+	if m.quant.packed && !m.family.knowsPacked() {
+		return nil, nil, &QuantizedError{"mxfp4"}
+	}
 	scales = map[string]*safetensors.Tensor{}
 	for _, t := range all {
 		switch weight, isScale := m.quant.weightOf(t.Name); {
@@ -125,6 +131,9 @@ func (m *mapping) separateScales(all []*safetensors.Tensor) (weights []*safetens
 
 // weightOf is the name of the weight that a tensor scales, and false for any other tensor.
 func (q quantization) weightOf(name string) (weight string, ok bool) {
+	if q.packed {
+		return packedName(name)
+	}
 	for _, suffix := range q.suffixes {
 		if weight, ok := strings.CutSuffix(name, suffix); ok && strings.HasSuffix(weight, ".weight") {
 			return weight, true

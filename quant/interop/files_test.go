@@ -143,6 +143,7 @@ func TestWholeFilesEqualLlamas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			work := t.TempDir()
 			sources := makeFiles(t, checkpoint(t, dir), work, quant.PlanOptions{Recipes: presetsNamed("F32", "BF16", "F16")})
+			packed := slices.ContainsFunc(checkpoint(t, dir).Tensors(), func(t quant.Tensor) bool { return t.Type.Quantized() })
 			weights := writeImatrix(t, sources["F32"], filepath.Join(work, "imatrix.gguf"))
 			for _, v := range variants() {
 				t.Run(v.name, func(t *testing.T) {
@@ -156,7 +157,9 @@ func TestWholeFilesEqualLlamas(t *testing.T) {
 						v.theirs.Imatrix = weights.theirs
 						v.theirs.Overrides = append(v.theirs.Overrides, weights.keys...)
 					}
+					v.theirs.AllowRequantize = packed
 					for i := range o.Recipes {
+						o.Recipes[i].AllowRequantize = packed
 						if v.recipe != nil {
 							v.recipe(&o.Recipes[i])
 						}

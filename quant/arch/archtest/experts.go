@@ -243,6 +243,21 @@ func (c *Checkpoint) gptoss() {
 	c.qwenBPE()
 }
 
+// gptossMXFP4 has experts as OpenAI publishes them: rows of blocks and exponents.
+func (c *Checkpoint) gptossMXFP4() {
+	c.gptoss()
+	c.set("quantization_config", map[string]any{"quant_method": "mxfp4", "modules_to_not_convert": []string{"model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"}})
+	var out []Tensor
+	for _, t := range c.Tensors {
+		if strings.HasSuffix(t.Name, "_proj") {
+			out = append(out, randomMXFP4(t.Name, t.Shape[0], t.Shape[2], t.Shape[1])...)
+		} else {
+			out = append(out, t)
+		}
+	}
+	c.Tensors = out
+}
+
 func (c *Checkpoint) phimoe() {
 	c.class("PhiMoEForCausalLM")
 	c.set("num_local_experts", 4, "num_experts_per_tok", 2, "intermediate_size", expert, "original_max_position_embeddings", 256, "sliding_window", 64)

@@ -48,6 +48,7 @@ var kinds = []kind{
 	{"tiny-cohere2", (*Checkpoint).cohere2},
 	{"tiny-deepseek3", (*Checkpoint).deepseekV3},
 	{"tiny-gpt-oss", (*Checkpoint).gptoss},
+	{"tiny-gpt-oss-mxfp4", (*Checkpoint).gptossMXFP4},
 	{"tiny-phimoe", (*Checkpoint).phimoe},
 	{"tiny-lfm2moe", (*Checkpoint).lfm2moe},
 	{"tiny-qwen3next", (*Checkpoint).qwen3next},

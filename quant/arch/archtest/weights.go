@@ -135,6 +135,20 @@ func randomFP8(name string, rows, columns int64) []Tensor {
 	return []Tensor{w, s}
 }
 
+// randomMXFP4 makes a stack of matrices in blocks of 32 E2M1 numbers, and the exponents of the blocks.
+func randomMXFP4(name string, experts, rows, columns int64) []Tensor {
+	r := source(name)
+	w := Tensor{Name: name + "_blocks", DType: "U8", Shape: []int64{experts, rows, columns / 32, 16}, Data: make([]byte, experts*rows*columns/2)}
+	for i := range w.Data {
+		w.Data[i] = byte(r.Uint32())
+	}
+	s := Tensor{Name: name + "_scales", DType: "U8", Shape: []int64{experts, rows, columns / 32}, Data: make([]byte, experts*rows*columns/32)}
+	for i := range s.Data {
+		s.Data[i] = byte(119 + r.UintN(4))
+	}
+	return []Tensor{w, s}
+}
+
 // encode writes a safetensors file.
 func encode(tensors []Tensor) []byte {
 	header := map[string]any{"__metadata__": map[string]string{"format": "pt"}}
