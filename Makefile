@@ -59,8 +59,10 @@ interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-
 	sh quant/interop/install.sh $(ORACLE) >/dev/null
 	NEXUS_QUANT_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 20m -tags interop -v ./quant/interop/... | grep -vE '^=== (RUN|PAUSE|CONT)|^ +--- PASS|^ggml_validate_row_data'
 
-tui: ## drive the wizard in a real terminal (needs tmux)
-	$(GO) test -count=1 -tags tui ./ui/tui
+tui: build ## drive the wizard in a real terminal (needs tmux; as root on Debian it is installed)
+	@command -v tmux >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy --no-install-recommends tmux; } || \
+		{ echo "error: tmux is not installed: apt-get install tmux" >&2; exit 1; }
+	NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant $(GO) test -count=1 -tags tui -v -run OnATerminal ./ui/tui
 
 crash: ## kill 50 runs at random moments and go on with them
 	NEXUS_QUANT_CRASHES=50 $(GO) test -count=1 -timeout 30m -run TestKilledJobs -v ./cmd

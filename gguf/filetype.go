@@ -146,5 +146,5 @@ func ParseFileType(name string) (FileType, error) {
 	for i, f := range fileTypes {
 		names[i] = f.name
 	}
-	return 0, &UnknownNameError{Kind: "file type", Name: name, Suggestion: nearest(name, names)}
+	return 0, &UnknownNameError{Kind: "file type", Name: name, Suggestion: Nearest(name, names)}
 }

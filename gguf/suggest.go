@@ -19,10 +19,10 @@ func (e *UnknownNameError) Error() string {
 	return fmt.Sprintf("unknown %s %q, did you mean %s?", e.Kind, e.Name, e.Suggestion)
 }
 
-// nearest returns the candidate that name is the start of, else the one with the fewest edits from it, case
+// Nearest returns the candidate that name is the start of, else the one with the fewest edits from it, case
 // and separators aside. Of equals the one that shares the longer start wins, then the earlier one. It
 // returns "" where more than half of the letters would have to change.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	const longest = 32 // no type's name comes near; keeps the work small for any input
 	from := plain(name)
 	if len(from) < 2 || len(from) > longest {

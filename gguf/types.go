@@ -198,5 +198,5 @@ func ParseType(name string) (Type, error) {
 		}
 		names[i] = types[i].Name
 	}
-	return 0, &UnknownNameError{Kind: "tensor type", Name: name, Suggestion: nearest(name, names)}
+	return 0, &UnknownNameError{Kind: "tensor type", Name: name, Suggestion: Nearest(name, names)}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/kernels"
@@ -183,6 +184,17 @@ func (p *Plan) OutputBytes() int64 {
 		n += p.Outputs[i].Bytes()
 	}
 	return n
+}
+
+// Unmatched lists the overrides that fit no tensor of the model; all outputs have the same.
+func (p *Plan) Unmatched() []Override {
+	var list []Override
+	for _, o := range p.Outputs[0].Recipe.Overrides {
+		if !slices.ContainsFunc(p.Tensors, func(t Tensor) bool { return o.Pattern.MatchString(t.Name) }) {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // Unweighted counts the tensors that are quantized without importance weights although others have them. The

@@ -234,6 +234,42 @@ func TestMetadataMovesToTheEndAsLlamaWritesIt(t *testing.T) {
 	}
 }
 
+// An override for a tensor that the model does not have is found out before the run.
+func TestOverridesThatFitNothing(t *testing.T) {
+	var recipe Recipe
+	for _, rule := range []string{"attn_v=q8_0", "atn_v=q8_0"} {
+		o, err := ParseOverride(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recipe.Overrides = append(recipe.Overrides, o)
+	}
+	p := Plan{Tensors: []Tensor{{Name: "blk.0.attn_v.weight"}}, Outputs: []Output{{Recipe: recipe}}}
+	if got := p.Unmatched(); len(got) != 1 || got[0].Pattern.String() != "atn_v" {
+		t.Errorf("got %v, want atn_v", got)
+	}
+}
+
+// A name that is suggested, or listed, is one that can be written.
+func TestTensorTypesThatCanNotBeWritten(t *testing.T) {
+	for name, want := range map[string]string{
+		"bf61": `unknown tensor type "bf61", did you mean bf16?`,
+		"f64":  "tensor type f64 can't be written",
+		"i32":  "tensor type i32 can't be written",
+		"q8_k": "tensor type q8_K can't be written",
+		"zzzz": `unknown tensor type "zzzz"`,
+	} {
+		if _, err := ParseTensorType(name); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", name, err, want)
+		}
+	}
+	for _, name := range WritableTypes() {
+		if _, err := ParseTensorType(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestParseOverride(t *testing.T) {
 	t.Parallel()
 	o, err := ParseOverride(`BLK\.[0-9]+\.attn_v=Q8_0`)

@@ -36,12 +36,47 @@ func ParseOverride(s string) (Override, error) {
 	if err != nil {
 		return Override{}, fmt.Errorf("tensor type %q: %w", s, err)
 	}
-	t, err := gguf.ParseType(typ)
+	t, err := ParseTensorType(typ)
 	if err != nil {
 		return Override{}, fmt.Errorf("tensor type %q: %w", s, err)
 	}
 	return Override{re, t}, nil
 }
+
+// ParseTensorType reads the name of a type that a tensor can be given.
+//
+// Errors: *gguf.UnknownNameError, with the nearest name that is one; *UnwritableError.
+func ParseTensorType(name string) (gguf.Type, error) {
+	t, err := gguf.ParseType(name)
+	switch {
+	case err != nil:
+		return 0, &gguf.UnknownNameError{Kind: "tensor type", Name: name, Suggestion: gguf.Nearest(name, WritableTypes())}
+	case !CanWrite(t):
+		return 0, &UnwritableError{t}
+	}
+	return t, nil
+}
+
+// WritableTypes are the names of the types that a tensor can be given.
+func WritableTypes() []string {
+	var list []string
+	for _, info := range gguf.Types() {
+		if CanWrite(info.Type) {
+			list = append(list, info.Name)
+		}
+	}
+	return list
+}
+
+// UnwritableError is returned for a type that tensors can have, but can't be given here.
+type UnwritableError struct{ Type gguf.Type }
+
+func (e *UnwritableError) Error() string {
+	return fmt.Sprintf("tensor type %s can't be written", e.Type)
+}
+
+// Hint says which can.
+func (e *UnwritableError) Hint() string { return "tensor types: " + strings.Join(WritableTypes(), " ") }
 
 func cutLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {

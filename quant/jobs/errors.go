@@ -66,7 +66,7 @@ func HintOf(err error) string {
 	var name *gguf.UnknownNameError
 	if errors.As(err, &name) { // it carries the nearest right name itself
 		if name.Kind == "tensor type" {
-			return "tensor types: " + tensorTypes()
+			return "tensor types: " + strings.Join(TensorTypes(), " ")
 		}
 		return "nexus-quant types lists them all"
 	}
@@ -86,13 +86,5 @@ func HintOf(err error) string {
 	return ""
 }
 
-// tensorTypes lists the types that a tensor can be given.
-func tensorTypes() string {
-	var list []string
-	for _, info := range gguf.Types() {
-		if quant.CanWrite(info.Type) {
-			list = append(list, info.Name)
-		}
-	}
-	return strings.Join(list, " ")
-}
+// TensorTypes lists the types that a tensor can be given.
+func TensorTypes() []string { return quant.WritableTypes() }

@@ -173,6 +173,9 @@ func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Esti
 		}
 		e.Outputs = append(e.Outputs, oe)
 	}
+	for _, o := range p.Unmatched() {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("tensor type \"%s=%s\" fits no tensor of the model", o.Pattern, o.Type))
+	}
 	if n := p.Unweighted(); n > 0 {
 		e.Warnings = append(e.Warnings, fmt.Sprintf("the importance matrix has nothing for %d of the tensors that are quantized", n))
 	}

@@ -176,7 +176,7 @@ func tensorType(what, name string) (*gguf.Type, error) {
 	if name == "" {
 		return nil, nil
 	}
-	t, err := gguf.ParseType(name)
+	t, err := quant.ParseTensorType(name)
 	if err != nil {
 		return nil, &UsageError{Err: fmt.Errorf("%s: %w", what, err)}
 	}

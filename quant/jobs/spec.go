@@ -86,6 +86,19 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 	if c.MaxMemory < 0 {
 		bad.add("config.max_memory_bytes", "value_error", "%d, want a positive number of bytes", c.MaxMemory)
 	}
+	for field, name := range map[string]string{"output_tensor_type": c.OutputType, "token_embedding_type": c.EmbeddingType} {
+		if name == "" {
+			continue
+		}
+		if _, err := quant.ParseTensorType(name); err != nil {
+			bad.add("config."+field, "enum", "%v", err)
+		}
+	}
+	for i, t := range c.TensorTypes {
+		if _, err := quant.ParseOverride(t.Pattern + "=" + t.Type); err != nil {
+			bad.add(fmt.Sprintf("config.tensor_types.%d", i), "value_error", "%v", err)
+		}
+	}
 	if len(bad) > 0 {
 		slices.SortFunc(bad, func(a, b FieldError) int { return slices.Compare(a.Loc, b.Loc) })
 		return nil, bad

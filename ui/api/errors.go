@@ -102,10 +102,13 @@ func fail(err error) error {
 	var fields jobs.FieldErrors
 	if errors.As(err, &fields) {
 		e := &Error{Status: http.StatusUnprocessableEntity}
-		for _, f := range fields {
+		for _, f := range fields[:min(len(fields), maxFieldErrors)] {
 			loc := make([]any, len(f.Loc))
-			for i := range f.Loc {
-				loc[i] = f.Loc[i]
+			for i, name := range f.Loc {
+				loc[i] = name
+				if n, err := strconv.Atoi(name); err == nil { // a place in a list
+					loc[i] = n
+				}
 			}
 			e.Fields = append(e.Fields, fieldError{loc, f.Message, f.Type})
 		}

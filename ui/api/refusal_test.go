@@ -42,6 +42,8 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 		{"an option that can't be honoured", `{` + good + `,"config":{"keep_intermediate":true}}`, []string{"body.config.keep_intermediate value_error"}},
 		{"an option of the wrong type", `{` + good + `,"config":{"threads":"four","pure":1}}`, []string{"body.config.pure bool_type", "body.config.threads int_type"}},
 		{"a rule without a type", `{` + good + `,"config":{"tensor_types":[{"pattern":"x"}]}}`, []string{"body.config.tensor_types.0.type missing"}},
+		{"a rule that is no expression", `{` + good + `,"config":{"tensor_types":[{"pattern":"x","type":"q8_0"},{"pattern":"a(b","type":"q8_0"}]}}`, []string{"body.config.tensor_types.1 value_error"}},
+		{"types of tensors that aren't any", `{` + good + `,"config":{"output_tensor_type":"q9","token_embedding_type":"Q4_K_M"}}`, []string{"body.config.output_tensor_type enum", "body.config.token_embedding_type enum"}},
 		{"a negative number", `{` + good + `,"config":{"threads":-1}}`, []string{"body.config.threads greater_than_equal"}},
 	} {
 		r := s.want(http.StatusUnprocessableEntity, nil, "POST", jobsPath, tt.body)

@@ -55,8 +55,15 @@ func (m *model) lookUp(n int) tea.Cmd {
 }
 
 // size asks how big each type is.
-func (m *model) size() tea.Cmd {
+func (m *model) size() tea.Cmd { return m.sizeNow(m.wizard.AskSizes()) }
+
+// sizeLater asks so once typing has stopped.
+func (m *model) sizeLater() tea.Cmd {
 	n := m.wizard.AskSizes()
+	return tea.Tick(typeDelay, func(time.Time) tea.Msg { return resizeMsg(n) })
+}
+
+func (m *model) sizeNow(n int) tea.Cmd {
 	spec := m.wizard.Spec()
 	spec.Config.Force = true // sizes are asked for, not leave to write
 	var types []string

@@ -99,8 +99,11 @@ func move(k Key, page int) (n int, ok bool) {
 
 func (m *model) wizardKey(k Key, field *Line) tea.Cmd {
 	w := &m.wizard
-	if w.Editing != nil {
+	switch {
+	case w.Editing != nil:
 		return m.editKey(k)
+	case w.Advanced.Open:
+		return m.optionKey(k, field)
 	}
 	switch k.Name {
 	case "enter":
@@ -166,6 +169,52 @@ func (m *model) wizardKey(k Key, field *Line) tea.Cmd {
 		if w.Step == StepTypes {
 			w.Editing = &w.Imatrix
 		}
+	case "a":
+		if w.Step == StepTypes {
+			w.Advanced.show()
+		}
+	}
+	return nil
+}
+
+// optionKey takes a key while the advanced options are shown.
+func (m *model) optionKey(k Key, field *Line) tea.Cmd {
+	a := &m.wizard.Advanced
+	switch k.Name {
+	case "esc":
+		a.hide()
+		return nil
+	case "enter":
+		if a.Cursor == len(a.options())-1 {
+			a.hide()
+			return nil
+		}
+		a.move(1)
+		return nil
+	case "tab", "down":
+		a.move(1)
+		return nil
+	case "shift+tab", "up":
+		a.move(-1)
+		return nil
+	}
+	if field != nil {
+		before := field.String()
+		if field.Key(k); field.String() != before {
+			return m.sizeLater()
+		}
+		return nil
+	}
+	if n, ok := move(k, 5); ok {
+		a.move(n)
+		return nil
+	}
+	switch k.Name {
+	case " ", "x":
+		a.toggle()
+		return m.size()
+	case "q":
+		return m.quit()
 	}
 	return nil
 }
@@ -313,12 +362,16 @@ func (m *model) bindings() []binding {
 	switch {
 	case w.Editing != nil:
 		return []binding{{"enter", "take"}, {"ctrl+u", "empty"}}
+	case w.Advanced.Open && w.Field() == nil:
+		return []binding{{"space", "change"}, {"↑↓", "row"}, {"esc", "done"}, {"q", "quit"}, {"?", "keys"}}
+	case w.Advanced.Open:
+		return []binding{{"↑↓", "row"}, {"ctrl+u", "empty"}, {"esc", "done"}, {"f1", "keys"}}
 	case w.Step == StepModel:
 		return []binding{{"enter", "next"}, {"esc", "jobs"}, {"ctrl+c", "quit"}, {"f1", "keys"}}
 	case w.Step == StepFormats:
 		return []binding{{"enter", "next"}, {"esc", "back"}, {"q", "quit"}, {"?", "keys"}}
 	case w.Step == StepTypes:
-		return []binding{{"space", "pick"}, {"enter", "next"}, {"esc", "back"}, {"m", "memory"}, {"i", "imatrix"}, {"?", "keys"}}
+		return []binding{{"space", "pick"}, {"enter", "next"}, {"esc", "back"}, {"m", "memory"}, {"i", "imatrix"}, {"a", "advanced"}, {"?", "keys"}}
 	case w.Cursor == RowCreate:
 		return []binding{{"enter", "create"}, {"↑↓", "change"}, {"esc", "back"}, {"q", "quit"}, {"?", "keys"}}
 	case w.Field() != nil:
@@ -333,6 +386,6 @@ var allKeys = []struct {
 	keys  []binding
 }{
 	{"Everywhere", []binding{{"?  f1", "these keys"}, {"ctrl+c", "quit"}, {"↑ ↓  k j", "move"}, {"g G  home end", "first, last"}}},
-	{"New job", []binding{{"enter", "next step; create in the last one"}, {"esc", "step back; from the first one to the jobs"}, {"space  x", "pick, change"}, {"m", "memory that the file should fit in"}, {"i", "file of importance weights (imatrix)"}, {"h l  ← →", "step back, on"}, {"ctrl+w ctrl+u", "in a field: delete the word, the line"}}},
+	{"New job", []binding{{"enter", "next step; create in the last one"}, {"esc", "step back; from the first one to the jobs"}, {"space  x", "pick, change"}, {"m", "memory that the file should fit in"}, {"i", "file of importance weights (imatrix)"}, {"a", "types of single tensors, threads and other options"}, {"h l  ← →", "step back, on"}, {"ctrl+w ctrl+u", "in a field: delete the word, the line"}}},
 	{"Jobs", []binding{{"← →  h l", "another output of the job"}, {"n  esc", "new job"}, {"c", "cancel"}, {"r", "resume, on the server if one runs"}, {"q", "quit; a job that runs here can be resumed"}}},
 }

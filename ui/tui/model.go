@@ -71,6 +71,7 @@ type (
 		clock bool // asked for by the clock, which goes on
 	}
 	typedMsg   int
+	resizeMsg  int
 	servedMsg  bool
 	checkedMsg struct {
 		number int
@@ -160,6 +161,10 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case checkedMsg:
 		if m.wizard.Checked(msg.number, msg.info, msg.err) && msg.info != nil {
 			return m.size()
+		}
+	case resizeMsg:
+		if m.wizard.sizes == int(msg) {
+			return m.sizeNow(int(msg))
 		}
 	case sizedMsg:
 		m.wizard.Sized(msg.number, msg.sizes)

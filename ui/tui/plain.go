@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func Ask(ctx context.Context, o Options) (Outcome, error) {
 		folder = "."
 	}
 	a.w = NewWizard(o.Service.Formats(), o.Service.GGUFTypes(), folder)
-	for _, step := range []func(context.Context) error{a.askModel, a.askTypes, a.askReview} {
+	for _, step := range []func(context.Context) error{a.askModel, a.askMemory, a.askAdvanced, a.askTypes, a.askReview} {
 		if err := step(ctx); err != nil {
 			return Outcome{}, err
 		}
@@ -97,9 +98,55 @@ func (a *asker) fault(err error) {
 	}
 }
 
-func (a *asker) askTypes(ctx context.Context) error {
+// askMemory asks for the figure that the files should fit in.
+func (a *asker) askMemory(ctx context.Context) error {
 	a.say("Step 2 of 3: the types. GGUF is the one format of this version.")
 	a.w.Step = StepTypes
+	return a.askLine(ctx, "Memory to fit in, RAM or VRAM, in GiB (empty for any):", &a.w.Memory, func() string {
+		if _, err := a.w.Budget(); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// askLine asks for a line until nothing is wrong with it. An empty one changes nothing and is right.
+func (a *asker) askLine(ctx context.Context, question string, l *Line, wrong func() string) error {
+	for {
+		line, err := a.ask(ctx, question)
+		if err != nil {
+			return err
+		}
+		*l = NewLine(line)
+		if line == "" {
+			return nil
+		}
+		text := wrong()
+		if text == "" {
+			return nil
+		}
+		a.say("Error: %s", clean(text))
+	}
+}
+
+// askYes asks a question that an empty line says no to.
+func (a *asker) askYes(ctx context.Context, question string) (bool, error) {
+	for {
+		line, err := a.ask(ctx, question+" yes or no (empty for no):")
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(line) {
+		case "y", "yes":
+			return true, nil
+		case "", "n", "no":
+			return false, nil
+		}
+	}
+}
+
+// size asks the service for the sizes of all types with the options as they are.
+func (a *asker) size(ctx context.Context) {
 	spec := a.w.Spec()
 	spec.Config.Force = true
 	var names []string
@@ -107,10 +154,22 @@ func (a *asker) askTypes(ctx context.Context) error {
 		names = append(names, c.Value)
 	}
 	a.w.Sized(a.w.AskSizes(), sizesOf(ctx, a.Service.EstimateSpec, spec, names))
+}
+
+func (a *asker) askTypes(ctx context.Context) error {
+	a.size(ctx)
+	budget, _ := a.w.Budget()
 	for i, c := range a.w.Types {
 		text := fmt.Sprintf("%d: %s, %s, %.2f bits per weight, %s", i+1, c.Value, jobs.Size(c.Bytes), c.PerWeight, c.Quality)
 		if c.Err != nil {
 			text = fmt.Sprintf("%d: %s, can't be made: %s", i+1, c.Value, clean(c.Err.Error()))
+		}
+		switch {
+		case budget == 0 || c.Err != nil:
+		case c.Bytes <= budget:
+			text += ", fits"
+		default:
+			text += ", too big"
 		}
 		if c.Recommended {
 			text += ", recommended"
@@ -128,6 +187,10 @@ func (a *asker) askTypes(ctx context.Context) error {
 		}
 		if wrong := a.w.PickOnly(strings.Split(line, ",")); wrong != "" {
 			a.say("%s", clean(wrong))
+			continue
+		}
+		if i := slices.IndexFunc(a.w.Types, func(c Choice) bool { return c.Picked && c.Err != nil }); i >= 0 {
+			a.fault(a.w.Types[i].Err)
 			continue
 		}
 		if missing := a.w.Missing(); missing != "" {
@@ -170,37 +233,66 @@ func (a *asker) askReview(ctx context.Context) error {
 		if line != "" {
 			a.w.Folder = NewLine(line)
 		}
-		e, err := a.Service.EstimateSpec(ctx, a.w.Spec())
+		ready, err := a.planned(ctx)
+		if err == nil && !ready && !a.w.Replace {
+			if a.w.Replace, err = a.askYes(ctx, "Replace files of these names that are there already?"); a.w.Replace {
+				ready, err = a.planned(ctx)
+			}
+		}
+		switch {
+		case err != nil:
+			return err
+		case ready:
+			return a.confirm(ctx)
+		}
+	}
+}
+
+// planned says what the job will do, or why it can't.
+func (a *asker) planned(ctx context.Context) (ready bool, err error) {
+	e, err := a.Service.EstimateSpec(ctx, a.w.Spec())
+	if err != nil {
+		a.fault(err)
+		return false, context.Cause(ctx)
+	}
+	a.w.Planned(a.w.AskPlan(), e, nil)
+	for _, o := range e.Outputs {
+		a.say("%s, %s bytes, %.2f bits per weight.", clean(o.Path), exact(o.Bytes), o.BitsPerWeight)
+	}
+	if chosen := a.w.Advanced.chosen(); len(chosen) > 0 {
+		a.say("With %s.", clean(strings.Join(chosen, ", ")))
+	}
+	for _, text := range e.Warnings {
+		if !strings.HasPrefix(text, refuses) {
+			a.say("Warning: %s", clean(text))
+		}
+	}
+	if why := a.w.Refusal(); why != "" {
+		a.say("Can't run like this: %s", clean(why))
+		return false, nil
+	}
+	a.say("Writes %s, %s. %s stay free. About %s.", plural(len(e.Outputs), "file", "files"), jobs.Size(e.OutputBytes), jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes), lasting(time.Duration(e.Seconds*float64(time.Second))))
+	return true, nil
+}
+
+// confirm asks whether to begin, and where.
+func (a *asker) confirm(ctx context.Context) (err error) {
+	if a.Service.Served() {
+		if a.w.Server, err = a.askYes(ctx, "Leave the job to the server that is running?"); err != nil {
+			return err
+		}
+	}
+	a.say("The same on the command line: %s", clean(a.w.Command()))
+	for {
+		line, err := a.ask(ctx, "Create the job? yes or no:")
 		if err != nil {
-			a.fault(err)
-			continue
+			return err
 		}
-		a.w.Planned(a.w.AskPlan(), e, nil)
-		for _, o := range e.Outputs {
-			a.say("%s, %s bytes, %.2f bits per weight.", clean(o.Path), exact(o.Bytes), o.BitsPerWeight)
-		}
-		for _, text := range e.Warnings {
-			if !strings.HasPrefix(text, refuses) {
-				a.say("Warning: %s", clean(text))
-			}
-		}
-		if why := a.w.Refusal(); why != "" {
-			a.say("Can't run like this: %s", clean(why))
-			continue
-		}
-		a.say("Writes %s, %s. %s stay free. About %s.", plural(len(e.Outputs), "file", "files"), jobs.Size(e.OutputBytes), jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes), lasting(time.Duration(e.Seconds*float64(time.Second))))
-		a.say("The same on the command line: %s", clean(a.w.Command()))
-		for {
-			line, err = a.ask(ctx, "Create the job? yes or no:")
-			if err != nil {
-				return err
-			}
-			switch strings.ToLower(line) {
-			case "y", "yes":
-				return nil
-			case "n", "no":
-				return context.Canceled
-			}
+		switch strings.ToLower(line) {
+		case "y", "yes":
+			return nil
+		case "n", "no":
+			return context.Canceled
 		}
 	}
 }
@@ -208,6 +300,16 @@ func (a *asker) askReview(ctx context.Context) error {
 // work runs the job and says how far it is, a line for each tenth.
 func (a *asker) work(ctx context.Context) (Outcome, error) {
 	r := a.w.Request()
+	if a.w.Server {
+		if r.Base, _ = os.Getwd(); r.Base == "" {
+			return Outcome{}, errors.New("the working directory is gone")
+		}
+		j, err := a.Service.Enqueue(ctx, r)
+		if err == nil {
+			a.say("The server runs job %s. Watch it with: nexus-quant jobs watch %[1]s", short(j.ID))
+		}
+		return Outcome{}, err
+	}
 	run, ctx := newRunner(ctx)
 	watch := &teller{runner: run, out: a.Out}
 	result, err := run.run(ctx, r.MemoryLimit(), func(ctx context.Context, _ jobs.Observer) (*jobs.Result, error) {

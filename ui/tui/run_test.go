@@ -162,7 +162,7 @@ func TestPlainQuestionsMakeTheSameFile(t *testing.T) {
 	o := place(t)
 	var out bytes.Buffer
 	o.Out = &out
-	o.In = strings.NewReader("nowhere/at all\nnexus-tiny-llama\n77\nQ4_K_M,5\n\nmaybe\nyes\n")
+	o.In = strings.NewReader("nowhere/at all\nnexus-tiny-llama\n\n\n77\nQ4_K_M,5\n\nmaybe\nyes\n")
 	got, err := Ask(t.Context(), o)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -194,7 +194,7 @@ func TestPlainQuestionsEndWithTheInput(t *testing.T) {
 	if _, err := Ask(t.Context(), o); !errors.Is(err, errEnd) {
 		t.Errorf("got %v, want %v", err, errEnd)
 	}
-	o.In = strings.NewReader("nexus-tiny-llama\n\n\nno\n")
+	o.In = strings.NewReader("nexus-tiny-llama\n\n\n\n\nno\n")
 	if _, err := Ask(t.Context(), o); jobs.ClassOf(err) != jobs.Cancelled {
 		t.Errorf("got %v after a no, want that nothing is done", err)
 	}

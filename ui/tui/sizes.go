@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/nexus-quant/nexus-quant/quant/jobs"
@@ -18,6 +19,7 @@ type Sizes struct {
 	Of      map[string]Size
 	Types   []string // the columns of Tensors
 	Tensors []jobs.TensorEstimate
+	Err     error // why no type can be sized, whichever: an option is wrong, a file can't be read
 }
 
 // estimate plans a request; it is jobs.Service.EstimateSpec.
@@ -25,6 +27,7 @@ type estimate func(context.Context, jobs.Spec) (*jobs.Estimate, error)
 
 // sizesOf asks for the sizes of all types at once. A type that can't be made of the model fails the whole question, so
 // after a failure the last type is asked for alone, the smallest, which needs an importance matrix, and then halves.
+// A failure that has nothing to do with types is the answer.
 func sizesOf(ctx context.Context, ask estimate, spec jobs.Spec, types []string) Sizes {
 	s := Sizes{Of: map[string]Size{}}
 	var find func(types []string, cut int)
@@ -33,6 +36,12 @@ func sizesOf(ctx context.Context, ask estimate, spec jobs.Spec, types []string) 
 		e, err := ask(ctx, spec)
 		if err == nil {
 			s.add(e)
+			return
+		}
+		if c := jobs.ClassOf(err); c != jobs.Unsupported && c != jobs.Failed {
+			s.Err = err
+		}
+		if s.Err != nil {
 			return
 		}
 		if len(types) == 1 || ctx.Err() != nil {
@@ -46,8 +55,20 @@ func sizesOf(ctx context.Context, ask estimate, spec jobs.Spec, types []string) 
 	}
 	if len(types) > 0 {
 		find(types, max(1, len(types)-1))
+		s.Err = cmp.Or(s.Err, s.common(types))
 	}
 	return s
+}
+
+// common is the error of all types, where it is one and the same: it is not about them.
+func (s *Sizes) common(types []string) error {
+	first := s.Of[types[0]].Err
+	for _, t := range types {
+		if err := s.Of[t].Err; err == nil || err.Error() != first.Error() {
+			return nil
+		}
+	}
+	return first
 }
 
 // add takes the answer for some of the types.

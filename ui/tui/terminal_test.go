@@ -1,4 +1,4 @@
-//go:build tui
+//go:build tui && unix
 
 package tui_test
 
@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -20,16 +22,28 @@ type terminal struct {
 	dir    string
 }
 
-// start builds the program and opens a terminal of a size with it in.
+// program is the program to drive: the one that NEXUS_QUANT_BINARY names, else one that is built.
+func program(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("NEXUS_QUANT_BINARY"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "nexus-quant")
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/nexus-quant/nexus-quant").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// start opens a terminal of a size with the program in it.
 func start(t *testing.T, width, height int, args string) *terminal {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("tmux is not installed: this test drives a real terminal with it")
+		t.Fatal("tmux is not installed: this test drives a real terminal with it. make tui installs it on Debian, as root")
 	}
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "nexus-quant")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/nexus-quant/nexus-quant").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := os.Symlink(program(t), filepath.Join(dir, "nexus-quant")); err != nil {
+		t.Fatal(err)
 	}
 	model, err := filepath.Abs(filepath.Join("..", "..", "testdata", "nexus-tiny-llama"))
 	if err != nil {
@@ -53,8 +67,26 @@ func (x *terminal) command(args ...string) *exec.Cmd {
 	return exec.Command("tmux", append([]string{"-L", x.socket}, args...)...)
 }
 
-// run types a command line of the shell.
-func (x *terminal) run(args string) { x.keys("clear; ./nexus-quant "+args+"; echo exit=$?", "Enter") }
+// run types a command line of the shell, which leaves the number of the program's process in a file.
+func (x *terminal) run(args string) {
+	x.keys("clear; sh -c 'echo $$ >pid; exec ./nexus-quant \"$@\"' sh "+args+"; echo exit=$?", "Enter")
+}
+
+// signal sends a signal to the program.
+func (x *terminal) signal(s syscall.Signal) {
+	x.t.Helper()
+	text, err := os.ReadFile(filepath.Join(x.dir, "pid"))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		x.t.Fatal(err)
+	}
+}
 
 func (x *terminal) tmux(args ...string) string {
 	x.t.Helper()
@@ -72,11 +104,14 @@ func (x *terminal) keys(keys ...string) {
 
 func (x *terminal) screen() string { return x.tmux("capture-pane", "-p", "-t", "t") }
 
+// patience is how long a screen is waited for: no measure of speed, but the end of a test that hangs.
+const patience = 2 * time.Minute
+
 // see waits until the screen shows what a regular expression says.
 func (x *terminal) see(pattern string) []string {
 	x.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		screen := x.screen()
 		if found := re.FindStringSubmatch(screen); found != nil {
 			return found
@@ -118,7 +153,7 @@ func (x *terminal) pickFour() {
 	x.see("Writes 4 files")
 }
 
-func TestWizardToTheFinishedFile(t *testing.T) {
+func TestWizardToTheFinishedFileOnATerminal(t *testing.T) {
 	x := start(t, 80, 24, "")
 	x.see("A Hub id")
 	x.keys("./nexus-tiny")
@@ -146,7 +181,38 @@ func TestWizardToTheFinishedFile(t *testing.T) {
 	x.see("exit=0")
 }
 
-func TestQuitAndResume(t *testing.T) {
+// The advanced options on a real terminal: an error beside its row, live sizes, and the file that they say.
+func TestAdvancedOptionsOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "")
+	x.see("A Hub id")
+	x.keys("./nexus-tiny-llama")
+	x.see("recommended +Q8_0")
+	x.keys("Enter", "Enter")
+	x.see(`\[x\] +Q8_0 +7\.35 MB`)
+	x.keys("a")
+	x.see("Requantize")
+	x.keys("attn_v=q8")
+	x.see("did you mean q8_0")
+	x.keys("C-u")
+	x.keys("attn_v=f16")
+	x.see("1 file: Q8_0, 7.54 MB")
+	x.keys("Down", "Down")
+	x.keys("q6_K")
+	x.see("1 file: Q8_0, 7.28 MB")
+	x.keys("Escape")
+	x.see("Advanced: attn_v=f16, output q6_K")
+	x.keys("Enter")
+	x.see("Writes 1 file, 7.28 MB")
+	x.see("(?s)--tensor-type attn_v=f16.*--output-tensor-type q6_K")
+	x.keys("Enter")
+	x.see("completed +100 %")
+	x.keys("q")
+	x.see("exit=0")
+	x.run("inspect nexus-tiny-llama-Q8_0.gguf | grep -cE 'attn_v.weight +f16|output.weight +q6_K'")
+	x.see(`(?m)^7$`)
+}
+
+func TestQuitAndResumeOnATerminal(t *testing.T) {
 	x := start(t, 80, 24, "version")
 	x.see("exit=0")
 	x.bigModel()
@@ -173,7 +239,7 @@ func TestQuitAndResume(t *testing.T) {
 	x.clean()
 }
 
-func TestCancel(t *testing.T) {
+func TestCancelOnATerminal(t *testing.T) {
 	x := start(t, 100, 30, "version")
 	x.see("exit=0")
 	x.bigModel()
@@ -199,7 +265,7 @@ func TestCancel(t *testing.T) {
 }
 
 // A signal ends the program as a key does: the job can be resumed and the terminal is put right.
-func TestTermination(t *testing.T) {
+func TestTerminationOnATerminal(t *testing.T) {
 	x := start(t, 80, 24, "version")
 	x.see("exit=0")
 	x.bigModel()
@@ -211,14 +277,7 @@ func TestTermination(t *testing.T) {
 	x.pickFour()
 	x.keys("Enter")
 	x.see(`quantizing [1-9]\d* of`)
-	pid := strings.TrimSpace(x.tmux("display-message", "-p", "-t", "t", "#{pane_pid}"))
-	child, err := exec.Command("pgrep", "-P", pid).Output()
-	if err != nil {
-		t.Fatalf("the program's process: %v", err)
-	}
-	if out, err := exec.Command("kill", "-TERM", strings.TrimSpace(string(child))).CombinedOutput(); err != nil {
-		t.Fatalf("kill: %v\n%s", err, out)
-	}
+	x.signal(syscall.SIGTERM)
 	x.see("exit=130")
 	x.clean()
 	x.run("jobs list")
@@ -232,6 +291,10 @@ func TestPlainLinesOnATerminal(t *testing.T) {
 	x.run("")
 	x.see("Hub id, folder")
 	x.keys("nexus-tiny-llama", "Enter")
+	x.see("Memory to fit in")
+	x.keys("Enter")
+	x.see("Advanced options")
+	x.keys("Enter")
 	x.see("Numbers or names")
 	x.keys("Q4_K_M", "Enter")
 	x.see("Folder for the files")

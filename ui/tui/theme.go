@@ -147,3 +147,41 @@ func padLeft(s string, width int) string {
 func wrap(s string, width int) []string {
 	return strings.Split(ansi.Wrap(s, max(8, width), "/,"), "\n")
 }
+
+// wrapCommand breaks a command line between its words, so that a shell takes it as it is copied from the screen.
+func wrapCommand(s string, width int) []string {
+	var lines []string
+	line := ""
+	words := shellWords(s)
+	for i, word := range words {
+		room := ansi.StringWidth(word)
+		if strings.HasPrefix(word, "--") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") {
+			room += 1 + ansi.StringWidth(words[i+1]) // a flag stays with its value
+		}
+		if line != "" && ansi.StringWidth(line)+1+room+2 > width {
+			lines = append(lines, line+" \\")
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	lines = append(lines, line)
+	var fit []string
+	for _, line := range lines { // a word may be longer than a line
+		fit = append(fit, strings.Split(ansi.Hardwrap(line, max(8, width), true), "\n")...)
+	}
+	return fit
+}
+
+// shellWords splits a command line at its spaces, but for those between quotes.
+func shellWords(s string) []string {
+	quoted := false
+	return strings.FieldsFunc(s, func(r rune) bool {
+		if r == '\'' {
+			quoted = !quoted
+		}
+		return r == ' ' && !quoted
+	})
+}

@@ -71,7 +71,7 @@ func answer(m *model, cmd tea.Cmd) {
 
 // press presses keys and lets nothing else happen.
 func press(m *model, keys ...string) (last tea.Cmd) {
-	names := map[string]tea.KeyMsg{"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "down": {Type: tea.KeyDown}, "up": {Type: tea.KeyUp}, "right": {Type: tea.KeyRight}, " ": {Type: tea.KeySpace, Runes: []rune(" ")}}
+	names := map[string]tea.KeyMsg{"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "down": {Type: tea.KeyDown}, "up": {Type: tea.KeyUp}, "right": {Type: tea.KeyRight}, "ctrl+u": {Type: tea.KeyCtrlU}, " ": {Type: tea.KeySpace, Runes: []rune(" ")}}
 	for _, k := range keys {
 		msg, ok := names[k]
 		if !ok {
@@ -141,6 +141,14 @@ func TestScreens(t *testing.T) {
 			show("formats")
 			press(m, "enter", "down", " ", "m", "1", "enter")
 			show("types")
+			press(m, "a", "attn_v=q8", "down", "a(b=q8_0", "down", "down", "q6_K")
+			sized(t, m)
+			show("advanced-wrong")
+			press(m, "up", "up", "ctrl+u", "up", "ctrl+u", "attn_v=f16")
+			sized(t, m)
+			show("advanced")
+			m.wizard.Advanced = Advanced{}
+			answer(m, m.size())
 			press(m, "G", " ")
 			show("type-that-needs-more")
 			press(m, "enter")
@@ -212,6 +220,11 @@ func TestScreensFitEverySize(t *testing.T) {
 	check("model")
 	press(m, "enter", "enter", "m", "1", "enter")
 	check("types")
+	press(m, "a", "attn_v=f16", "down", "a(b")
+	sized(t, m)
+	check("advanced")
+	m.wizard.Advanced = Advanced{}
+	answer(m, m.size())
 	press(m, "enter")
 	planned(t, m)
 	check("review")
@@ -257,6 +270,25 @@ func TestAPanicRestoresTheTerminal(t *testing.T) {
 	for name, code := range map[string]string{"enter the other screen": "\x1b[?1049h", "leave it": "\x1b[?1049l", "show the cursor": "\x1b[?25h"} {
 		if !strings.Contains(out.String(), code) {
 			t.Errorf("the terminal was not told to %s", name)
+		}
+	}
+}
+
+func TestACommandIsBrokenWhereAShellGoesOn(t *testing.T) {
+	t.Parallel()
+	const command = `nexus-quant quantize 'my model' --types Q8_0,Q6_K --tensor-type 'ffn_(up|down)=q5_K' --name 'it'\''s one'`
+	for width := 30; width < 130; width++ {
+		lines := wrapCommand(command, width)
+		for i, line := range lines {
+			if n := ansi.StringWidth(line); n > width {
+				t.Errorf("width %d: a line of %d: %q", width, n, line)
+			}
+			if last := i == len(lines)-1; last == strings.HasSuffix(line, ` \`) {
+				t.Errorf("width %d: line %d of %d is %q", width, i+1, len(lines), line)
+			}
+		}
+		if got := strings.ReplaceAll(strings.Join(lines, "\n"), " \\\n", " "); got != command {
+			t.Errorf("width %d: a shell reads %s", width, got)
 		}
 	}
 }

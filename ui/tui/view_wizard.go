@@ -35,6 +35,9 @@ func (m *model) wizardView(width, room int) []string {
 		body = m.formatsView(main)
 	case StepTypes:
 		body = m.typesView(main, left)
+		if m.wizard.Advanced.Open {
+			body = m.optionsView(main, left)
+		}
 	case StepReview:
 		body = m.reviewView(main)
 	}
@@ -224,7 +227,9 @@ func (m *model) pickedLine() string {
 		return m.theme.muted.Render("Nothing is picked yet.")
 	}
 	text := plural(len(picked), "file", "files") + ": " + strings.Join(picked, ", ")
-	if n, known := w.PickedBytes(); known {
+	if n, known := w.PickedBytes(); w.Advanced.wrong() != "" {
+		text += "; the size is known when the options are right"
+	} else if known {
 		text += ", " + jobs.Size(n)
 	}
 	return text
@@ -233,7 +238,11 @@ func (m *model) pickedLine() string {
 // typesView is the list of types with their exact sizes.
 func (m *model) typesView(width, room int) []string {
 	t, w := &m.theme, &m.wizard
-	lines := []string{m.memoryLine(width), m.imatrixLine(width), ""}
+	lines := []string{m.memoryLine(width), m.imatrixLine(width), m.optionsLine(width)}
+	if w.SizeErr != nil {
+		lines = append(lines, m.errorLines(w.SizeErr, width)...)
+	}
+	lines = append(lines, "")
 	biggest := int64(1)
 	for _, c := range w.Types {
 		biggest = max(biggest, c.Bytes)
@@ -356,129 +365,6 @@ func (m *model) sizeBar(n, biggest int64, width int) string {
 		bar[min(width-1, int(float64(budget)/float64(biggest)*float64(width)))] = '│'
 	}
 	return "  " + t.muted.Render(string(bar))
-}
-
-func (m *model) reviewView(width int) []string {
-	t, w := &m.theme, &m.wizard
-	row := func(i int, name, value string) string {
-		on := i == w.Cursor
-		name = pad(name, 10)
-		if on {
-			name = t.accent.Render(name)
-		} else {
-			name = t.muted.Render(name)
-		}
-		return pointer(on) + " " + name + value
-	}
-	check := func(on bool) string {
-		if on {
-			return "[x]"
-		}
-		return "[ ]"
-	}
-	lines := []string{
-		row(RowFolder, "Folder", m.input(&w.Folder, width-14, w.Cursor == RowFolder)),
-		row(RowName, "Job name", m.input(&w.Name, width-14, w.Cursor == RowName)),
-		row(RowReplace, "Replace", check(w.Replace)+" files of these names that are there already"),
-	}
-	if w.Served {
-		lines = append(lines, row(RowWhere, "Run", check(w.Server)+" on the server that is running, also when this is closed"))
-	}
-	create := "  Create job  "
-	if w.Cursor == RowCreate {
-		create = t.render.NewStyle().Reverse(true).Bold(true).Render(create)
-		if t.plain() {
-			create = "\x1b[7m  Create job  \x1b[0m"
-		}
-	}
-	lines = append(lines, pointer(w.Cursor == RowCreate)+" "+create, "")
-	switch {
-	case w.PlanErr != nil:
-		return append(lines, m.errorLines(w.PlanErr, width)...)
-	case w.Plan == nil:
-		return append(lines, t.muted.Render("Planning "+dots(m.now)))
-	}
-	lines = append(lines, m.planLines(width)...)
-	if m.width < wideScreen {
-		lines = append(lines, "", t.muted.Render("The same on the command line:"))
-		for _, line := range wrap(clean(w.Command()), width-2) {
-			lines = append(lines, "  "+line)
-		}
-	}
-	return lines
-}
-
-// planLines say what the job will do.
-func (m *model) planLines(width int) []string {
-	t, e := &m.theme, m.wizard.Plan
-	var lines []string
-	if why := m.wizard.Refusal(); why != "" {
-		for _, line := range wrap("Can't run like this: "+clean(why), width-2) {
-			lines = append(lines, t.bad.Render(line))
-		}
-		lines = append(lines, "Change the rows above, or go back with esc.")
-	} else {
-		lines = append(lines, t.title.Render(fmt.Sprintf("Writes %s, %s. %s stay free of %s.", plural(len(e.Outputs), "file", "files"), jobs.Size(e.OutputBytes), jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes), jobs.Size(e.FreeDiskBytes))))
-	}
-	for _, o := range e.Outputs {
-		figures := fmt.Sprintf("%14s B  %9s  %5.2f bits/weight", exact(o.Bytes), jobs.Size(o.Bytes), o.BitsPerWeight)
-		lines = append(lines, "  "+pad(cutLeft(clean(o.FileName), max(8, width-4-len(figures))), max(8, width-4-len(figures)))+figures)
-	}
-	download := "nothing to download"
-	if e.DownloadBytes > 0 {
-		download = "downloads " + jobs.Size(e.DownloadBytes)
-	}
-	lines = append(lines, fmt.Sprintf("About %s, %s of memory, %s.", lasting(time.Duration(e.Seconds*float64(time.Second))), memory(e.PeakMemoryBytes), download))
-	for _, text := range e.Warnings {
-		if strings.HasPrefix(text, refuses) {
-			continue
-		}
-		for _, line := range wrap("Warning: "+clean(text), width-2) {
-			lines = append(lines, t.warn.Render(line))
-		}
-	}
-	return lines
-}
-
-// summaryView stands beside the steps on wide screens, so that nobody goes back to see what was chosen.
-func (m *model) summaryView(width int) []string {
-	t, w := &m.theme, &m.wizard
-	lines := []string{t.title.Render("This job"), ""}
-	in := w.Check.Info
-	if in == nil {
-		return append(lines, t.muted.Render("No model yet."))
-	}
-	fact := func(name, value string) { lines = append(lines, t.muted.Render(pad(name, 10))+cut(value, width-10)) }
-	fact("model", clean(in.Model))
-	fact("", fmt.Sprintf("%s, %s weights", clean(in.Architecture), count(in.Parameters)))
-	total, known := w.PickedBytes()
-	for _, c := range w.Types {
-		if !c.Picked {
-			continue
-		}
-		size := "…"
-		if c.Bytes > 0 {
-			size = jobs.Size(c.Bytes)
-		}
-		fact("file", pad(c.Value, 10)+padLeft(size, 10))
-	}
-	if len(w.Picked()) > 1 && known {
-		fact("together", padLeft(jobs.Size(total), 18))
-	}
-	if e := w.Plan; e != nil {
-		fact("free then", jobs.Size(e.FreeDiskBytes-e.PeakDiskBytes))
-		fact("time", "about "+lasting(time.Duration(e.Seconds*float64(time.Second))))
-	}
-	if len(w.Picked()) > 0 {
-		lines = append(lines, "", t.muted.Render("The same on the command line:"))
-		lines = append(lines, wrap(clean(w.Command()), width)...)
-	}
-	if w.Step == StepReview {
-		if wall := m.wallOf(m.showType(), width, 12); wall != nil {
-			lines = append(append(lines, ""), wall[1:]...)
-		}
-	}
-	return lines
 }
 
 // relative shortens a path below the working directory.

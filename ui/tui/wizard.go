@@ -28,13 +28,15 @@ type Wizard struct {
 	Step   Step
 	Cursor int // in the list of the step
 
-	Model   Line
-	Check   Check
-	Formats []jobs.FormatInfo
-	Types   []Choice
-	Memory  Line // figure that the files should fit in
-	Imatrix Line
-	Editing *Line // the line that keys go to in the step of types, or nil
+	Model    Line
+	Check    Check
+	Formats  []jobs.FormatInfo
+	Types    []Choice
+	Memory   Line // figure that the files should fit in
+	Imatrix  Line
+	Editing  *Line // the line that keys go to in the step of types, or nil
+	Advanced Advanced
+	SizeErr  error // why no type can be sized, whichever
 
 	Folder  Line
 	Name    Line
@@ -93,7 +95,7 @@ func NewWizard(formats []jobs.FormatInfo, types []jobs.TypeInfo, folder string) 
 func (w *Wizard) ModelChanged() int {
 	w.asked++
 	w.Check = Check{number: w.asked}
-	w.sizes, w.plan, w.Plan, w.PlanErr, w.Wall = 0, 0, nil, nil, nil
+	w.sizes, w.plan, w.SizeErr, w.Plan, w.PlanErr, w.Wall = 0, 0, nil, nil, nil, nil
 	for i := range w.Types {
 		c := &w.Types[i]
 		*c = Choice{TypeInfo: c.TypeInfo, PerWeight: c.Bits}
@@ -154,7 +156,14 @@ func (w *Wizard) Sized(n int, sizes Sizes) {
 	if n != w.sizes {
 		return
 	}
-	w.sizes, w.Wall, w.columns = 0, nil, sizes.Types
+	w.sizes, w.SizeErr = 0, sizes.Err
+	if w.Advanced.judged(sizes.Err) {
+		w.SizeErr = nil // it stands beside the option
+	}
+	if sizes.Err != nil {
+		return
+	}
+	w.Wall, w.columns = nil, sizes.Types
 	if len(sizes.Tensors) > 0 {
 		w.Wall = NewWall(sizes.Tensors)
 	}
@@ -185,6 +194,7 @@ func (w *Wizard) AskPlan() int {
 func (w *Wizard) Planned(n int, e *jobs.Estimate, err error) {
 	if n == w.plan {
 		w.plan, w.Plan, w.PlanErr = 0, e, err
+		w.Advanced.judged(err)
 	}
 }
 
@@ -211,18 +221,8 @@ func (w *Wizard) PickedBytes() (n int64, known bool) {
 	return n, known
 }
 
-// Budget is the figure that files should fit in, in bytes; 0 if there is none. A plain number counts GiB, as memory is
-// sold.
-func (w *Wizard) Budget() (int64, error) {
-	s := w.Memory.String()
-	if s == "" {
-		return 0, nil
-	}
-	if strings.Trim(s, "0123456789.") == "" {
-		s += "GiB"
-	}
-	return jobs.ParseSize(s)
-}
+// Budget is the figure that files should fit in, in bytes; 0 if there is none.
+func (w *Wizard) Budget() (int64, error) { return bytesOf(&w.Memory) }
 
 // Missing says why the wizard can't go on from the step that it is at, "" if it can.
 func (w *Wizard) Missing() string {
@@ -241,7 +241,12 @@ func (w *Wizard) Missing() string {
 			return "No format is available."
 		}
 	case StepTypes:
-		if len(w.Picked()) == 0 {
+		switch {
+		case w.Advanced.wrong() != "":
+			return "An advanced option is wrong, a shows it: " + w.Advanced.wrong()
+		case w.SizeErr != nil:
+			return "No file can be made like this; the reason stands above."
+		case len(w.Picked()) == 0:
 			return "Pick at least one type with the space bar."
 		}
 		for _, c := range w.Types {
@@ -301,6 +306,7 @@ func (w *Wizard) Back() bool {
 // enter puts the cursor where the step is likely to need it.
 func (w *Wizard) enter() {
 	w.Cursor, w.Editing = 0, nil
+	w.Advanced.hide()
 	switch w.Step {
 	case StepTypes:
 		if i := slices.IndexFunc(w.Types, func(c Choice) bool { return c.Picked }); i >= 0 {
@@ -377,6 +383,8 @@ func (w *Wizard) Field() *Line {
 	switch {
 	case w.Step == StepModel:
 		return &w.Model
+	case w.Step == StepTypes && w.Advanced.Open:
+		return w.Advanced.at().line
 	case w.Step == StepTypes:
 		return w.Editing
 	case w.Step == StepReview && w.Cursor == RowFolder:
@@ -385,65 +393,4 @@ func (w *Wizard) Field() *Line {
 		return &w.Name
 	}
 	return nil
-}
-
-// Request is the job as the service takes it.
-func (w *Wizard) Request() *jobs.Request {
-	r := &jobs.Request{Model: w.Model.String(), Types: w.Picked(), Name: w.Name.String(), Dir: w.Folder.String(), Imatrix: w.Imatrix.String(), Force: w.Replace}
-	if r.Dir == "." {
-		r.Dir = ""
-	}
-	if r.Name == w.proposed() {
-		r.Name = "" // the service makes the same
-	}
-	return r
-}
-
-// Spec asks for estimates of the job, with its tensors.
-func (w *Wizard) Spec() jobs.Spec {
-	r := w.Request()
-	dir := r.Dir
-	if dir == "" {
-		dir = "."
-	}
-	return jobs.Spec{
-		SourceModel: r.Model, Formats: []string{"gguf"}, Types: r.Types, OutputDir: dir, Tensors: true,
-		Config: jobs.Config{UseImatrix: r.Imatrix != "", ImatrixFile: r.Imatrix, Force: r.Force},
-	}
-}
-
-// Command is the command line that does the same.
-func (w *Wizard) Command() string {
-	r := w.Request()
-	words := []string{"nexus-quant", "quantize", quote(r.Model)}
-	if strings.HasPrefix(r.Model, "-") {
-		words[2] = quote("./" + r.Model)
-	}
-	words = append(words, "--types", strings.Join(r.Types, ","))
-	option := func(name, value string) {
-		if value != "" {
-			words = append(words, name, quote(value))
-		}
-	}
-	option("--output", r.Dir)
-	option("--imatrix", r.Imatrix)
-	option("--name", r.Name)
-	if r.Force {
-		words = append(words, "--force")
-	}
-	if w.Server {
-		words = append(words, "--detach")
-	}
-	return strings.Join(words, " ")
-}
-
-// quote makes a word that a POSIX shell takes as it is.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./@:,+=%", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -62,5 +62,8 @@ func reason(err error) string {
 	if strings.HasSuffix(text, "needs an importance matrix") {
 		return "needs an imatrix (i)"
 	}
+	if strings.HasSuffix(text, "loses quality twice") {
+		return "is quantized already (a)"
+	}
 	return text
 }
