@@ -15,7 +15,8 @@ func newArchs(a *app) *cobra.Command {
 		Use:   "archs",
 		Short: "List the model families that can be converted",
 		Long: `List the model families that can be converted from Hugging Face's layout, with the classes that
-config.json names. A GGUF file of any architecture can be quantized.`,
+config.json names; clip is what models see and hear with, which becomes an mmproj file
+beside the others. A GGUF file of any architecture can be quantized.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			list := jobs.Architectures()

@@ -92,8 +92,12 @@ func newModelsShow(a *app) *cobra.Command {
 					return a.printJSON(m)
 				}
 				fmt.Fprintf(a.out, "%s: %s, %s parameters, context %d\n", m.ID, m.Architecture, count(m.Parameters), m.ContextLength)
+				width := 7
 				for _, v := range m.Variants {
-					fmt.Fprintf(a.out, "  %-7s %10s  %5.2f bits/weight  rmse %s  %s\n", v.Type, jobs.Size(v.Bytes), v.BitsPerWeight, rmse(v), place(v))
+					width = max(width, len(v.Type))
+				}
+				for _, v := range m.Variants {
+					fmt.Fprintf(a.out, "  %-*s %10s  %5.2f bits/weight  rmse %s  %s\n", width, v.Type, jobs.Size(v.Bytes), v.BitsPerWeight, rmse(v), place(v))
 				}
 				return nil
 			}

@@ -22,6 +22,7 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 	f.StringSliceVarP(&r.Types, "types", "t", nil, "file types to make, for example Q4_K_M,Q5_K_M")
 	f.StringVarP(&r.Dir, "output", "o", "", "folder for the outputs (default: the working directory)")
 	f.StringVar(&r.Revision, "revision", "", "branch, tag or commit of a Hub model (default: main)")
+	f.StringVar(&r.Mmproj, "mmproj", "", "`type` of the mmproj file, which holds what a model sees or hears with: F16, BF16, F32, Q8_0 or none\n(default: F16 where the model has such a thing)")
 	f.BoolVar(&r.Pure, "pure", false, "give every tensor the same type, without the file type's mix")
 	f.BoolVar(&r.LeaveOutput, "leave-output-tensor", false, "keep output.weight as it is")
 	f.StringVar(&r.OutputType, "output-tensor-type", "", "tensor `type` of output.weight")
@@ -51,7 +52,8 @@ func newQuantize(a *app) *cobra.Command {
 MODEL is a Hub id (org/name, org/name@revision, hf://org/name@commit), a folder in
 Hugging Face layout, or a .gguf file (of a split model, any shard).
 
-The outputs are named NAME-TYPE.gguf. They are written under a .partial name, synced,
+The outputs are named NAME-TYPE.gguf, and mmproj-NAME-F16.gguf what a model sees or
+hears with, which llama.cpp's programs take as --mmproj. They are written under a .partial name, synced,
 read back and checked, and renamed at the end. An existing file is never replaced
 without --force.`,
 		Example: `  nexus-quant quantize meta-llama/Llama-2-7b-hf --types Q4_K_M,Q5_K_M
@@ -127,12 +129,16 @@ func (a *app) report(p *progress, run func() (*jobs.Result, error)) error {
 			fmt.Fprintln(a.out, relative(o.Path))
 		}
 	}
+	width := 7
+	for _, o := range result.Outputs {
+		width = max(width, len(o.Type))
+	}
 	for _, o := range result.Outputs {
 		if o.Error != "" {
-			a.note("%-7s failed: %s", o.Type, o.Error)
+			a.note("%-*s failed: %s", width, o.Type, o.Error)
 			continue
 		}
-		line := fmt.Sprintf("%-7s %10s  %5.2f bits/weight", o.Type, jobs.Size(o.Bytes), o.BitsPerWeight)
+		line := fmt.Sprintf("%-*s %10s  %5.2f bits/weight", width, o.Type, jobs.Size(o.Bytes), o.BitsPerWeight)
 		if o.RMSE > 0 {
 			line += fmt.Sprintf("  rmse %.2e", o.RMSE)
 		}

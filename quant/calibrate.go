@@ -132,7 +132,7 @@ func rate(units float64, f func()) float64 {
 func (p *Plan) typesOf(i int) []gguf.Type {
 	var list []gguf.Type
 	for j := range p.Outputs {
-		if t := p.Outputs[j].Types[i]; !slices.Contains(list, t) {
+		if t, ok := p.Outputs[j].Type(i); ok && !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}

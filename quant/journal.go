@@ -74,7 +74,7 @@ type journal struct {
 func headOf(p *Plan, i int) journalHead {
 	h := sha256.New()
 	h.Write(p.Outputs[i].Layout.Header())
-	for _, t := range p.Tensors {
+	for _, t := range p.tensors(i) {
 		for _, w := range t.weights {
 			fmt.Fprintf(h, "%x ", w)
 		}

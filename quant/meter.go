@@ -32,7 +32,7 @@ type meter struct {
 
 func newMeter(p *Plan, report func(Progress)) *meter {
 	m := &meter{report: report, slabs: make([]int32, len(p.Tensors))}
-	m.Phase, m.Tensors, m.BytesTotal = Quantizing, len(p.Tensors), p.Model.SourceBytes()
+	m.Phase, m.Tensors, m.BytesTotal = Quantizing, len(p.Tensors), p.SourceBytes()
 	return m
 }
 

@@ -25,13 +25,16 @@ type Model struct {
 	Dropped  []string // source tensors that GGUF has no place for
 	Warnings []string // what of the source could not be taken over, in words
 	Files    []SourceFile
+	Tower    *Model // what sees or hears, for a file of its own; nil for none
 
-	tensors []modelTensor
+	towerErr error // why there is none, although some tensors see or hear
+	tensors  []modelTensor
 }
 
 type modelTensor struct {
 	shaped
 	source *source
+	follow arch.Follow
 }
 
 func (t *modelTensor) tensor() Tensor {
@@ -54,22 +57,37 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Name: c.Name, Repo: c.Repo, Revision: c.Revision, Commit: c.Commit, Metadata: mapped.Metadata, Dropped: mapped.Dropped, Warnings: mapped.Warnings}
-	if c.Repo != "" {
-		m.Metadata.Set(keySourceRepo, c.Repo)
+	if err := m.take(mapped); err != nil {
+		return nil, err
 	}
-	if c.Commit != "" {
-		m.Metadata.Set(keySourceCommit, c.Commit)
+	m.order()
+	if m.towerErr = mapped.TowerErr; mapped.Tower != nil {
+		// in the order of llama.cpp's converter, which nothing quantizes again
+		m.Tower = &Model{Name: m.Name, Repo: m.Repo, Commit: m.Commit, Metadata: mapped.Tower.Metadata, Dropped: mapped.Tower.Dropped}
+		if err := m.Tower.take(mapped.Tower); err != nil {
+			m.Tower, m.towerErr = nil, err
+		}
+	}
+	m.Files, err = checkpointFiles(c)
+	return m, err
+}
+
+// take takes over the tensors of a mapped checkpoint.
+func (m *Model) take(mapped *arch.Model) error {
+	if m.Repo != "" {
+		m.Metadata.Set(keySourceRepo, m.Repo)
+	}
+	if m.Commit != "" {
+		m.Metadata.Set(keySourceCommit, m.Commit)
 	}
 	for _, t := range mapped.Tensors {
 		s, err := fromCheckpoint(t)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type, t.Type.Quantized()}, s})
+		m.tensors = append(m.tensors, modelTensor{shaped{t.Name, t.Shape, t.Type, t.Type.Quantized()}, s, t.Follow})
 	}
-	m.order()
-	m.Files, err = checkpointFiles(c)
-	return m, err
+	return nil
 }
 
 // FromGGUF takes the tensors and the metadata of a GGUF file as they are.
@@ -82,7 +100,7 @@ func FromGGUF(r *gguf.Reader, name string) (*Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		m.tensors = append(m.tensors, modelTensor{shaped{name: t.Name, shape: t.Shape, typ: t.Type}, s})
+		m.tensors = append(m.tensors, modelTensor{shaped: shaped{name: t.Name, shape: t.Shape, typ: t.Type}, source: s})
 	}
 	m.order()
 	for _, path := range r.Paths {

@@ -21,7 +21,8 @@ type outfile struct {
 	force   bool
 	f       *os.File
 	journal *journal
-	records []tensorRecord // by tensor; Rows is 0 where a tensor is not done
+	first   int            // tensor of the plan that is the file's first
+	records []tensorRecord // by tensor of the file; Rows is 0 where a tensor is not done
 	resumed int            // tensors that an earlier run has done
 
 	mu      sync.Mutex
@@ -89,7 +90,9 @@ func createOutput(p *Plan, i int, o RunOptions) (*outfile, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &outfile{final: final, force: o.Force, f: f, records: make([]tensorRecord, len(p.Tensors)), news: make(chan struct{}, 1)}
+	out := &outfile{
+		final: final, force: o.Force, f: f, first: p.Outputs[i].First, records: make([]tensorRecord, len(p.Outputs[i].Types)), news: make(chan struct{}, 1),
+	}
 	if err := lock(f); err != nil {
 		f.Close() // it is the other process's file: leave it
 		return nil, &BusyError{partial}
@@ -113,7 +116,7 @@ func (o *outfile) begin(p *Plan, i int, resume Resume) error {
 	if err != nil {
 		return err
 	}
-	j, records, differs, err := openJournal(o.f.Name()+journalSuffix, head, len(p.Tensors))
+	j, records, differs, err := openJournal(o.f.Name()+journalSuffix, head, len(o.records))
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func (o *outfile) begin(p *Plan, i int, resume Resume) error {
 		}
 	}
 	for _, r := range records {
-		if int64(len(r.Sums)) == (p.Tensors[r.Tensor].source.rows+r.Rows-1)/r.Rows && o.records[r.Tensor].Rows == 0 {
+		if int64(len(r.Sums)) == (p.tensors(i)[r.Tensor].source.rows+r.Rows-1)/r.Rows && o.records[r.Tensor].Rows == 0 {
 			o.records[r.Tensor] = r
 			o.resumed++
 		}
@@ -161,7 +164,10 @@ func (o *outfile) tell() {
 	}
 }
 
-// await waits until a tensor is done and returns its record; false if the output has failed or ctx ends before that. Only
+// done tells whether tensor i of the plan, which the file holds, is done already.
+func (o *outfile) done(i int) bool { return o.records[i-o.first].Rows != 0 }
+
+// await waits until a tensor of the file is done and returns its record; false if the output has failed or ctx ends before that. Only
 // one goroutine may wait.
 func (o *outfile) await(ctx context.Context, tensor int) (tensorRecord, bool) {
 	for {
@@ -189,8 +195,9 @@ func (o *outfile) failed() error {
 	return o.failure
 }
 
-// finished notes a tensor whose bytes are all written; commit makes that last.
+// finished notes a tensor of the plan whose bytes are all written; commit makes that last.
 func (o *outfile) finished(r tensorRecord) {
+	r.Tensor -= o.first
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.records[r.Tensor] = r

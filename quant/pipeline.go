@@ -163,10 +163,10 @@ func (pl *pipeline) newTask(i int) *task {
 	k := &task{tensor: i, rows: slabRows(t, pl.size.slab)}
 	n := slabCount(t, k.rows)
 	for j, f := range pl.files {
-		if f.records[i].Rows != 0 || f.failed() != nil {
+		typ, ok := pl.plan.Outputs[j].Type(i)
+		if !ok || f.done(i) || f.failed() != nil {
 			continue
 		}
-		typ := pl.plan.Outputs[j].Types[i]
 		at := slices.Index(k.types, typ)
 		if at < 0 {
 			at = len(k.types)
@@ -267,7 +267,7 @@ func (pl *pipeline) write(ctx context.Context) error {
 			if f.failed() != nil {
 				continue
 			}
-			at := pl.plan.Outputs[i].Layout.Offset(b.tensor) + b.first*stride
+			at := pl.plan.Outputs[i].Layout.Offset(b.tensor-f.first) + b.first*stride
 			if _, err := f.f.WriteAt(b.bytes, at); err != nil {
 				if err := pl.fail([]int{i}, diskError(f.f.Name(), err)); err != nil {
 					return err

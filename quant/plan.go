@@ -23,7 +23,7 @@ type Plan struct {
 	imatrix *Imatrix
 }
 
-// Tensor is one tensor of all outputs.
+// Tensor is one tensor of the outputs.
 type Tensor struct {
 	Name        string
 	Role        Role
@@ -40,7 +40,8 @@ type Tensor struct {
 // Output is one file to make.
 type Output struct {
 	Recipe    Recipe
-	Types     []gguf.Type // of Plan.Tensors
+	First     int         // of Plan.Tensors: the first one that the file holds
+	Types     []gguf.Type // of Plan.Tensors from First on, as many as the file holds
 	Fallbacks []Fallback
 	Metadata  gguf.Metadata
 	Layout    *gguf.Layout
@@ -51,14 +52,32 @@ func (o *Output) Bytes() int64 { return o.Layout.Size() }
 
 // FileName is the name of the file for a model of the given name.
 func (o *Output) FileName(model string) string {
-	return fmt.Sprintf("%s-%s.gguf", model, o.Recipe.Preset.Name)
+	name := fmt.Sprintf("%s-%s.gguf", model, o.Recipe.Preset.Name)
+	if o.Recipe.Tower {
+		name = towerPrefix + name
+	}
+	return name
+}
+
+// Type is the type that tensor i of the plan has in the file, and false if the file does not hold it.
+func (o *Output) Type(i int) (gguf.Type, bool) {
+	if i -= o.First; i < 0 || i >= len(o.Types) {
+		return 0, false
+	}
+	return o.Types[i], true
+}
+
+// tensors are those of the plan that output i holds.
+func (p *Plan) tensors(i int) []Tensor {
+	o := &p.Outputs[i]
+	return p.Tensors[o.First : o.First+len(o.Types)]
 }
 
 // PlanOptions say what to make of a model.
 type PlanOptions struct {
 	Recipes   []Recipe
 	Imatrix   *Imatrix  // importance weights for all outputs, or nil
-	Overrides []gguf.KV // metadata that replaces the model's
+	Overrides []gguf.KV // metadata that replaces the text model's
 }
 
 // NewPlan chooses every type and lays out every file. It fails where a run could only fail later.
@@ -66,13 +85,38 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 	if _, err := kernels.Active(); err != nil {
 		return nil, err
 	}
-	if len(m.tensors) == 0 {
-		return nil, fmt.Errorf("model %q: no tensors to quantize", m.Name)
-	}
 	p := &Plan{Model: m, imatrix: o.Imatrix}
-	tensors := make([]shaped, len(m.tensors))
-	for i, t := range m.tensors {
-		tensors[i] = t.shaped
+	var text, tower []Recipe
+	for _, r := range o.Recipes {
+		if r.Tower {
+			tower = append(tower, r)
+		} else {
+			text = append(text, r)
+		}
+	}
+	if len(text) > 0 {
+		if err := p.add(m, text, o); err != nil {
+			return nil, err
+		}
+	}
+	if len(tower) > 0 {
+		if m.Tower == nil {
+			return nil, m.noTower()
+		}
+		if err := p.add(m.Tower, tower, PlanOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.weigh(o.Imatrix)
+}
+
+// add plans the files of one kind, which hold the tensors of m.
+func (p *Plan) add(m *Model, recipes []Recipe, o PlanOptions) error {
+	if len(m.tensors) == 0 {
+		return fmt.Errorf("model %q: no tensors to quantize", m.Name)
+	}
+	first := len(p.Tensors)
+	for _, t := range m.tensors {
 		p.Tensors = append(p.Tensors, t.tensor())
 	}
 	base := m.Metadata.Clone()
@@ -85,35 +129,41 @@ func NewPlan(m *Model, o PlanOptions) (*Plan, error) {
 	}
 	h := readHparams(&effective)
 
-	for _, r := range o.Recipes {
-		out := Output{Recipe: r}
+	for _, r := range recipes {
+		out := Output{Recipe: r, First: first, Metadata: base.Clone()}
 		var err error
-		if out.Types, out.Fallbacks, err = r.assign(h, tensors, !o.Imatrix.Empty()); err != nil {
-			return nil, err
+		if r.Tower {
+			out.Types, out.Fallbacks = r.assignTower(m.tensors)
+			// llama.cpp's converter gives the type a place of its own
+			out.Metadata.Set("general.file_type", uint32(r.Preset.FileType))
+			out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
+		} else {
+			if out.Types, out.Fallbacks, err = r.assign(h, m.tensors, !o.Imatrix.Empty()); err != nil {
+				return err
+			}
+			// llama-quantize sets these last, in this order, so they move to the end
+			out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
+			out.Metadata.Append("general.file_type", uint32(r.fileType(m.tensors, out.Types)))
 		}
-		// llama-quantize sets these last, in this order, so they move to the end
-		out.Metadata = base.Clone()
-		out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
-		out.Metadata.Append("general.file_type", uint32(r.fileType(tensors, out.Types)))
 		for _, kv := range o.Overrides {
 			out.Metadata.Append(kv.Key, kv.Value)
 		}
 		for _, kv := range o.Imatrix.KVs() {
 			out.Metadata.Append(kv.Key, kv.Value)
 		}
-		infos := make([]gguf.TensorInfo, len(p.Tensors))
-		for i, t := range p.Tensors {
+		infos := make([]gguf.TensorInfo, len(m.tensors))
+		for i, t := range p.Tensors[first:] {
 			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i]}
 			if err := t.feasible(out.Types[i]); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if out.Layout, err = gguf.NewLayout(&out.Metadata, infos); err != nil {
-			return nil, err
+			return err
 		}
 		p.Outputs = append(p.Outputs, out)
 	}
-	return p, p.weigh(o.Imatrix)
+	return nil
 }
 
 // weigh gives the tensors that are converted their importance weights.
@@ -121,7 +171,7 @@ func (p *Plan) weigh(m *Imatrix) error {
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
 		for j := range p.Outputs {
-			if p.Outputs[j].Types[i] == t.Type {
+			if typ, ok := p.Outputs[j].Type(i); !ok || typ == t.Type || p.Outputs[j].Recipe.Tower {
 				continue
 			}
 			weights, err := m.For(t.Name, t.Shape)
@@ -161,8 +211,8 @@ func (t *Tensor) copied(typ gguf.Type) bool { return t.source.direct && t.source
 // WeightBytes is the part of the output that holds tensors, without padding and metadata.
 func (p *Plan) WeightBytes(o *Output) int64 {
 	var n int64
-	for i, t := range p.Tensors {
-		size, _ := gguf.TensorSize(o.Types[i], t.Shape)
+	for i, typ := range o.Types {
+		size, _ := gguf.TensorSize(typ, p.Tensors[o.First+i].Shape)
 		n += size
 	}
 	return n
@@ -170,11 +220,23 @@ func (p *Plan) WeightBytes(o *Output) int64 {
 
 // BitsPerWeight is the storage of the output's tensors per weight.
 func (p *Plan) BitsPerWeight(o *Output) float64 {
-	n := p.Model.Parameters()
+	n := int64(0)
+	for _, t := range p.Tensors[o.First : o.First+len(o.Types)] {
+		n += t.Elements
+	}
 	if n == 0 {
 		return math.NaN()
 	}
 	return 8 * float64(p.WeightBytes(o)) / float64(n)
+}
+
+// SourceBytes is what the tensors of all outputs take in the source.
+func (p *Plan) SourceBytes() int64 {
+	var n int64
+	for i := range p.Tensors {
+		n += p.Tensors[i].SourceBytes
+	}
+	return n
 }
 
 // OutputBytes is what all outputs take together.
@@ -209,7 +271,7 @@ func (p *Plan) Unweighted() int {
 			continue
 		}
 		for j := range p.Outputs {
-			if typ := p.Outputs[j].Types[i]; typ.Quantized() && kernels.UsesWeights(typ) {
+			if typ, ok := p.Outputs[j].Type(i); ok && !p.Outputs[j].Recipe.Tower && typ.Quantized() && kernels.UsesWeights(typ) {
 				n++
 				break
 			}
@@ -246,25 +308,4 @@ func (p *Plan) Without(drop func(i int) bool) *Plan {
 		}
 	}
 	return &less
-}
-
-// Overall joins the comparisons of an output's tensors with their sources, weight by weight, over those that were
-// quantized.
-func (p *Plan) Overall(list []*Fidelity) Fidelity {
-	whole, weights, cosine := Fidelity{Cosine: 1}, 0.0, 0.0
-	square := 0.0
-	for i, f := range list {
-		if f == nil || f.RMSE == 0 {
-			continue
-		}
-		n := float64(p.Tensors[i].Elements)
-		weights += n
-		square += f.RMSE * f.RMSE * n
-		cosine += f.Cosine * n
-		whole.Max = max(whole.Max, f.Max)
-	}
-	if weights > 0 {
-		whole.RMSE, whole.Cosine = math.Sqrt(square/weights), cosine/weights
-	}
-	return whole
 }

@@ -11,6 +11,7 @@ import (
 // Recipe says how an output's types are chosen. The zero value of all but Preset is llama-quantize's default.
 type Recipe struct {
 	Preset          Preset
+	Tower           bool       // the file of what sees or hears, not the text model's; what follows is not for it
 	Pure            bool       // every tensor gets the preset's base type, no mix
 	LeaveOutput     bool       // output.weight keeps its type
 	OutputType      *gguf.Type // of output.weight, nil for the preset's choice
@@ -94,6 +95,11 @@ type Fallback struct {
 	Extra   int64 // bytes that it takes more than the wanted type would, by bits per weight
 }
 
+func fallenBack(t shaped, want, got gguf.Type) Fallback {
+	n, _ := gguf.Elements(t.shape)
+	return Fallback{Tensor: t.name, Columns: t.shape[0], Want: want, Got: got, Extra: int64(float64(n) * (got.BitsPerWeight() - want.BitsPerWeight()) / 8)}
+}
+
 // shape is what a recipe needs to know of a tensor.
 type shaped struct {
 	name  string
@@ -104,8 +110,16 @@ type shaped struct {
 	published bool
 }
 
+// Name tells the outputs of one model apart.
+func (r *Recipe) Name() string {
+	if r.Tower {
+		return towerPrefix + r.Preset.Name
+	}
+	return r.Preset.Name
+}
+
 // assign chooses the type of each tensor; they must be in file order (byLayer).
-func (r *Recipe) assign(h hparams, tensors []shaped, hasImatrix bool) ([]gguf.Type, []Fallback, error) {
+func (r *Recipe) assign(h hparams, tensors []modelTensor, hasImatrix bool) ([]gguf.Type, []Fallback, error) {
 	names := make([]string, len(tensors))
 	for i, t := range tensors {
 		names[i] = t.name
@@ -116,7 +130,7 @@ func (r *Recipe) assign(h hparams, tensors []shaped, hasImatrix bool) ([]gguf.Ty
 	chosen := make([]gguf.Type, len(tensors))
 	var fallbacks []Fallback
 	for i, t := range tensors {
-		want, err := r.choose(m, t)
+		want, err := r.choose(m, t.shaped)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -125,10 +139,7 @@ func (r *Recipe) assign(h hparams, tensors []shaped, hasImatrix bool) ([]gguf.Ty
 			got = fallback(t.shape[0], want)
 		}
 		if got != want {
-			f := Fallback{Tensor: t.name, Columns: t.shape[0], Want: want, Got: got}
-			n, _ := gguf.Elements(t.shape)
-			f.Extra = int64(float64(n) * (got.BitsPerWeight() - want.BitsPerWeight()) / 8)
-			fallbacks = append(fallbacks, f)
+			fallbacks = append(fallbacks, fallenBack(t.shaped, want, got))
 		}
 		if got != t.typ && t.typ.Quantized() && !r.AllowRequantize {
 			return nil, nil, &RequantizeError{Tensor: t.name, From: t.typ, To: got}
@@ -207,7 +218,7 @@ func fallback(cols int64, want gguf.Type) gguf.Type {
 
 // fileType is the number that the output's metadata names: llama.cpp's converter calls a file whose experts are still in
 // MXFP4 by that.
-func (r *Recipe) fileType(tensors []shaped, types []gguf.Type) gguf.FileType {
+func (r *Recipe) fileType(tensors []modelTensor, types []gguf.Type) gguf.FileType {
 	if !r.Preset.Base.Quantized() {
 		for i, t := range tensors {
 			if t.published && types[i] == gguf.MXFP4 {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/nexus-quant/nexus-quant/gguf"
 )
 
 // RunOptions say where and how a plan is carried out. None of them changes a byte of the outputs.
@@ -36,10 +39,39 @@ type Result struct {
 	Bytes         int64
 	BitsPerWeight float64
 	SHA256        string      // of the file; empty if it was not read back
-	Fidelity      []*Fidelity // of each tensor of the plan, with RunOptions.Measure
+	Tensors       []Tensor    // that the file holds
+	Types         []gguf.Type // of Tensors
+	Fidelity      []*Fidelity // of Tensors, with RunOptions.Measure
 	Resumed       int         // tensors that an earlier run had done
 	Err           error       // why there is no file; nil if all is well
 	Kept          bool        // a partial file is kept, for the same run to go on with
+}
+
+// Result is what output i of the plan will be.
+func (p *Plan) Result(i int, o RunOptions) Result {
+	out := &p.Outputs[i]
+	return Result{Type: out.Recipe.Name(), Path: o.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out), Tensors: p.tensors(i), Types: out.Types}
+}
+
+// Overall joins the comparisons of the file's tensors with their sources, weight by weight, over those that were
+// quantized.
+func (r *Result) Overall() Fidelity {
+	whole, weights, cosine := Fidelity{Cosine: 1}, 0.0, 0.0
+	square := 0.0
+	for i, f := range r.Fidelity {
+		if f == nil || f.RMSE == 0 {
+			continue
+		}
+		n := float64(r.Tensors[i].Elements)
+		weights += n
+		square += f.RMSE * f.RMSE * n
+		cosine += f.Cosine * n
+		whole.Max = max(whole.Max, f.Max)
+	}
+	if weights > 0 {
+		whole.RMSE, whole.Cosine = math.Sqrt(square/weights), cosine/weights
+	}
+	return whole
 }
 
 func (o RunOptions) threads() int {
@@ -106,8 +138,7 @@ func Run(ctx context.Context, p *Plan, o RunOptions) ([]Result, error) {
 	}()
 	results := make([]Result, len(p.Outputs))
 	for i := range p.Outputs {
-		out := &p.Outputs[i]
-		results[i] = Result{Type: out.Recipe.Preset.Name, Path: o.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out)}
+		results[i] = p.Result(i, o)
 		f, err := createOutput(p, i, o)
 		if err != nil {
 			for _, f := range files {

@@ -87,8 +87,10 @@ func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
 		s.fixed += 4 * int64(len(t.weights))
 		s.fixed += 4 * t.source.scales()
 		for j := range p.Outputs {
-			n, _ := gguf.TensorSize(p.Outputs[j].Types[i], []int64{t.source.cols, rows})
-			s.outSize = max(s.outSize, n)
+			if typ, ok := p.Outputs[j].Type(i); ok {
+				n, _ := gguf.TensorSize(typ, []int64{t.source.cols, rows})
+				s.outSize = max(s.outSize, n)
+			}
 		}
 	}
 	return s

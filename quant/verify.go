@@ -46,9 +46,9 @@ func startVerifier(ctx context.Context, p *Plan, files []*outfile, o RunOptions)
 	v := &verifier{meter: &meter{}}
 	v.meter.Phase = Verifying
 	for i, f := range files {
-		r := &reread{file: f, f: f.f, out: &p.Outputs[i], plan: p, hash: sha256.New(), meter: v.meter}
+		r := &reread{file: f, f: f.f, out: &p.Outputs[i], tensors: p.tensors(i), hash: sha256.New(), meter: v.meter}
 		v.rereads = append(v.rereads, r)
-		v.meter.Tensors += len(p.Tensors)
+		v.meter.Tensors += len(r.tensors)
 		v.meter.BytesTotal += p.Outputs[i].Bytes()
 		v.ends.Go(func() {
 			switch err := r.run(ctx); {
@@ -76,14 +76,14 @@ var errGivenUp = errors.New("given up")
 
 // reread goes through one output from its first byte to its last.
 type reread struct {
-	file  *outfile
-	f     *os.File
-	out   *Output
-	plan  *Plan
-	hash  hash.Hash
-	pos   int64
-	sum   string
-	meter *meter
+	file    *outfile
+	f       *os.File
+	out     *Output
+	tensors []Tensor // that the file holds
+	hash    hash.Hash
+	pos     int64
+	sum     string
+	meter   *meter
 }
 
 func (r *reread) fail(format string, args ...any) error {
@@ -102,8 +102,8 @@ func (r *reread) run(ctx context.Context) error {
 		return err
 	}
 	var buf []byte
-	for i := range r.plan.Tensors {
-		t := &r.plan.Tensors[i]
+	for i := range r.tensors {
+		t := &r.tensors[i]
 		typ := r.out.Types[i]
 		if err := r.skip(r.out.Layout.Offset(i)); err != nil {
 			return err
@@ -156,11 +156,11 @@ func (r *reread) header() error {
 	if err != nil {
 		return r.fail("%v", err)
 	}
-	if len(file.Tensors) != len(r.plan.Tensors) {
-		return r.fail("%d tensors, planned %d", len(file.Tensors), len(r.plan.Tensors))
+	if len(file.Tensors) != len(r.tensors) {
+		return r.fail("%d tensors, planned %d", len(file.Tensors), len(r.tensors))
 	}
 	for i, t := range file.Tensors {
-		if want := r.plan.Tensors[i].Name; t.Name != want || t.Type != r.out.Types[i] || file.DataOffset+t.Offset != r.out.Layout.Offset(i) {
+		if want := r.tensors[i].Name; t.Name != want || t.Type != r.out.Types[i] || file.DataOffset+t.Offset != r.out.Layout.Offset(i) {
 			return r.fail("tensor %d is %q (%s), planned %q (%s)", i, t.Name, t.Type, want, r.out.Types[i])
 		}
 	}

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,13 +16,15 @@ import (
 // config is config.json: an object whose values are asked for one by one. A key whose value is null counts
 // as absent, as it does for transformers. The first thing that is wrong is kept in err.
 type config struct {
+	file string // for messages; "" is config.json
 	path string // of this object within the file, for messages: "" or "rope_scaling."
 	doc  map[string]any
 	root map[string]any // what the file holds, where doc is its text_config
 	err  *error
 }
 
-func readConfig(read func(string) ([]byte, error)) (*config, error) {
+// readRoot reads config.json as it is.
+func readRoot(read func(string) ([]byte, error)) (*config, error) {
 	data, err := read("config.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("config.json is missing: without it the architecture is unknown: %w", err)
@@ -33,7 +36,16 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	c := &config{doc: doc, err: new(error)}
+	return &config{doc: doc, root: doc, err: new(error)}, nil
+}
+
+// readConfig reads config.json as the text model sees it: what its text_config has comes first.
+func readConfig(read func(string) ([]byte, error)) (*config, error) {
+	c, err := readRoot(read)
+	if err != nil {
+		return nil, err
+	}
+	doc := c.doc
 	if text := c.object("text_config"); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
 		for key, v := range doc {
 			if old, ok := text.doc[key]; !ok || key == "architectures" && old == nil {
@@ -42,7 +54,6 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 		}
 		return &config{doc: text.doc, root: doc, err: c.err}, nil
 	}
-	c.root = doc
 	return c, *c.err
 }
 
@@ -123,7 +134,7 @@ func withoutPythonNumbers(data []byte) ([]byte, bool) {
 
 func (c *config) fail(format string, args ...any) {
 	if *c.err == nil {
-		*c.err = fmt.Errorf("config.json: "+format, args...)
+		*c.err = fmt.Errorf("%s: %s", cmp.Or(c.file, "config.json"), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -131,7 +142,7 @@ func (c *config) has(key string) bool { return c.doc[key] != nil }
 
 // object is a nested object; an empty one if absent.
 func (c *config) object(key string) *config {
-	sub := &config{path: c.path + key + ".", doc: map[string]any{}, err: c.err}
+	sub := &config{file: c.file, path: c.path + key + ".", doc: map[string]any{}, err: c.err}
 	switch x := c.doc[key].(type) {
 	case nil:
 	case map[string]any:
@@ -230,7 +241,7 @@ func (c *config) numbers(key string) []float64 {
 	}
 	out := make([]float64, len(list))
 	for i := range list {
-		one := &config{path: c.path + key + " ", doc: map[string]any{strconv.Itoa(i): list[i]}, err: c.err}
+		one := &config{file: c.file, path: c.path + key + " ", doc: map[string]any{strconv.Itoa(i): list[i]}, err: c.err}
 		one.require(strconv.Itoa(i))
 		out[i] = one.number(strconv.Itoa(i))
 	}

@@ -11,6 +11,7 @@ type dims struct {
 	headDim int64
 	vocab   int64
 	config  *config
+	text    *dims // of the text model, where the family is a tower's
 }
 
 // maxLayers bounds what is made for each layer before the tensors are counted. Models have a few hundred at most.

@@ -79,7 +79,8 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 		want string
 	}{
 		{"tiny-gemma", "lm_head.weight (the embedding once more)"},
-		{"tiny-gemma3-vision", "multi_modal_projector.mm_input_projection_weight (sees or hears, which is not for the text model)"},
+		{"tiny-gemma3-vision", "multi_modal_projector.mm_input_projection_weight (sees or hears: goes to the mmproj file)"},
+		{"tiny-qwen35", "model.visual.blocks.0.attn.qkv.weight (sees or hears, which is not for the text model)"},
 		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
 		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
 	} {
@@ -93,15 +94,55 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 	}
 }
 
-// A model that also sees says so, since its output does not.
-func TestModelsThatSeeWarn(t *testing.T) {
+// A tower that can't be mapped says why, and the text model is there all the same.
+func TestATowerNamesWhatIsWrongWithIt(t *testing.T) {
 	t.Parallel()
-	m, err := mapChanged(t, "tiny-mistral3", arch.Options{}, func(*archtest.Checkpoint) {})
-	if err != nil {
-		t.Fatal(err)
+	vision := func(key string, value any) func(*archtest.Checkpoint) {
+		return func(c *archtest.Checkpoint) { c.Config["vision_config"].(map[string]any)[key] = value }
 	}
-	if want := "2 tensors that see or hear are left out: the output takes text alone"; !slices.Contains(m.Warnings, want) {
-		t.Errorf("warnings %q, want %q", m.Warnings, want)
+	file := func(name, text string) func(*archtest.Checkpoint) {
+		return func(c *archtest.Checkpoint) { c.Files[name] = []byte(text) }
+	}
+	for _, tc := range []struct {
+		rule   string
+		kind   archtest.Kind
+		change func(*archtest.Checkpoint)
+		want   string
+	}{
+		{"no family", "tiny-gemma3-vision", unset("vision_config"), "39 tensors see or hear, in a way that is not supported"},
+		{"a tensor missing", "tiny-gemma3-vision", drop("post_layernorm.bias"), `tensor "vision_tower.vision_model.post_layernorm.bias": missing`},
+		{"a tensor too many", "tiny-gemma3-vision", add("vision_tower.vision_model.more", "BF16", 4), `"vision_tower.vision_model.more" (model.safetensors): no rule of the clip architecture knows it`},
+		{"a layer too many", "tiny-gemma3-vision", vision("num_hidden_layers", 1), "no rule of the clip architecture knows it"},
+		{"layers beyond the tensors", "tiny-gemma3-vision", vision("num_hidden_layers", 1<<20), "num_hidden_layers 1048576, but"},
+		{"another width", "tiny-gemma3-vision", vision("hidden_size", 32), "config.json makes it [32"},
+		{"another image", "tiny-gemma3-vision", vision("image_size", 64), "shape [64 64], config.json makes it [256 64]"},
+		{"no patches", "tiny-gemma3-vision", vision("patch_size", 0), "config.json: vision_config.patch_size: 0, want"},
+		{"heads that do not divide", "tiny-gemma3-vision", vision("num_attention_heads", 5), "vision_config.hidden_size 64 is no multiple of num_attention_heads 5"},
+		{"no means", "tiny-gemma3-vision", file("preprocessor_config.json", `{"image_std": [1, 1, 1]}`), "preprocessor_config.json: image_mean is missing"},
+		{"means no numbers", "tiny-gemma3-vision", file("preprocessor_config.json", `{"image_std": [1, 1, 1], "image_mean": [1, "x"]}`), "want a number"},
+		{"no JSON", "tiny-gemma3-vision", file("processor_config.json", `{`), "processor_config.json: unexpected EOF"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			m, err := mapChanged(t, tc.kind, arch.Options{}, tc.change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Tower != nil || m.TowerErr == nil || !strings.Contains(m.TowerErr.Error(), tc.want) {
+				t.Errorf("got %v\nwant %s", m.TowerErr, tc.want)
+			}
+		})
+	}
+}
+
+// A model whose config speaks of images, but whose weights don't see, takes text alone and is as it should be.
+func TestAConfigAloneMakesNoTower(t *testing.T) {
+	t.Parallel()
+	m, err := mapChanged(t, "tiny-gemma3-vision", arch.Options{}, func(c *archtest.Checkpoint) {
+		c.Tensors = slices.DeleteFunc(c.Tensors, func(x archtest.Tensor) bool { return !strings.HasPrefix(x.Name, "language_model.") })
+	})
+	if err != nil || m.Tower != nil || m.TowerErr != nil {
+		t.Errorf("got a tower %v, %v, %v", m.Tower != nil, m.TowerErr, err)
 	}
 }
 

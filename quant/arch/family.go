@@ -46,6 +46,9 @@ type family struct {
 	kvUnknown      bool  // num_key_value_heads has no default
 	noTheta        bool  // nor has rope_theta
 
+	also   []string             // of a tower: tensors of the text model that it needs too
+	forced map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output
+
 	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none
 	tokenizer   tokenizer.Options       // what the family asks of the tokenizer's reader
@@ -65,10 +68,11 @@ type Info struct {
 	Classes []string // of transformers
 }
 
-// Supported lists the families that Map knows, in the order of the table; those of one architecture together.
+// Supported lists the families that Map knows, in the order of the table; those of one architecture together, and last
+// the towers.
 func Supported() []Info {
 	var out []Info
-	for _, f := range all {
+	for _, f := range slices.Concat(all, towers) {
 		if i := slices.IndexFunc(out, func(o Info) bool { return o.Arch == f.name }); i >= 0 {
 			out[i].Classes = append(out[i].Classes, f.classes...)
 			continue
@@ -111,6 +115,9 @@ type Options struct {
 // mapping is one run of Map.
 type mapping struct {
 	family  *family
+	tower   *family // of the same checkpoint; nil for none
+	vision  *vision // while a tower is mapped
+	others  int     // tensors that see or hear
 	config  *config
 	dims    dims
 	rope    rope
@@ -140,7 +147,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 		return nil, &UnsupportedError{class}
 	}
 	f := all[i]
-	m := &mapping{family: f, config: cfg, read: c.ReadFile, name: c.Name, sources: c.Tensors, model: &Model{Arch: f.name}}
+	m := &mapping{family: f, tower: towerOf(cfg.root), config: cfg, read: c.ReadFile, name: c.Name, sources: c.Tensors, model: &Model{Arch: f.name}}
 	for key, v := range f.defaults {
 		cfg.or(key, v)
 	}
@@ -156,7 +163,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 		return nil, *cfg.err
 	}
 	m.model.Metadata.Set("general.architecture", f.name)
-	if err := m.tensors(c); err != nil {
+	if err := m.tensors(); err != nil {
 		return nil, err
 	}
 	m.model.Metadata.Set("general.type", "model")
@@ -172,6 +179,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	if err := m.vocabulary(o); err != nil {
 		return nil, err
 	}
+	m.addTower(c, o)
 	return m.model, nil
 }
 

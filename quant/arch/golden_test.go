@@ -36,7 +36,11 @@ func TestMapWritesWhatTheConverterWrites(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), string(k))
 			archtest.Write(t, dir, k)
-			compareGolden(t, string(k), mapDir(t, dir))
+			m := mapDir(t, dir)
+			compareGolden(t, string(k), m)
+			if m.Tower != nil {
+				compareGolden(t, string(k)+"-mmproj", m.Tower)
+			}
 		})
 	}
 	t.Run("nexus-tiny-llama", func(t *testing.T) {
@@ -90,11 +94,17 @@ func describe(t *testing.T, m *arch.Model) string {
 	for _, w := range m.Warnings {
 		fmt.Fprintf(&b, "warning %s\n", w)
 	}
+	if m.TowerErr != nil {
+		fmt.Fprintf(&b, "no tower: %v\n", m.TowerErr)
+	}
 	for _, d := range m.Dropped {
 		fmt.Fprintf(&b, "dropped %s\n", d)
 	}
 	for _, x := range m.Tensors {
 		fmt.Fprintf(&b, "tensor %s %v %s", x.Name, x.Shape, x.Type)
+		if m.Arch == "clip" {
+			fmt.Fprintf(&b, " (%s)", map[arch.Follow]string{arch.FollowFile: "follows", arch.FollowNone: "always", arch.FollowF16: "or f16"}[x.Follow])
+		}
 		for _, p := range x.Parts {
 			fmt.Fprintf(&b, " <- %s %s", p.Source.Name, p.Source.DType)
 			if v := p.View; !v.Whole() {

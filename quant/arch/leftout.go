@@ -25,7 +25,12 @@ func (m *mapping) knownName(name string) (known, why string) {
 			return "", why
 		}
 	}
-	if notText(name) {
+	switch {
+	case m.vision != nil:
+		return towerName(name), ""
+	case notText(name) && m.tower != nil:
+		return "", ofTheTower
+	case notText(name):
 		return "", seesOrHears
 	}
 	name = strings.ReplaceAll(name, "language_model.", "")
@@ -38,7 +43,10 @@ func (m *mapping) knownName(name string) (known, why string) {
 	return name, ""
 }
 
-const seesOrHears = "sees or hears, which is not for the text model"
+const (
+	seesOrHears = "sees or hears, which is not for the text model"
+	ofTheTower  = "sees or hears: goes to the mmproj file"
+)
 
 // Parts of the names of tensors that see, hear and speak.
 var (

@@ -14,16 +14,19 @@ type Model struct {
 	Tensors  []Tensor      // in the order of the converter's writing; names are unique
 	Dropped  []string      // source tensors that the format has no place for, by rule (rotary inv_freq, ...)
 	Warnings []string      // what was left out and may matter to the user
+	Tower    *Model        // what sees or hears, for a file of its own; nil for none
+	TowerErr error         // why there is none although some tensors see or hear
 }
 
 // Tensor is one tensor of the output and the way to its values.
 type Tensor struct {
-	Name  string
-	Shape []int64   // GGUF order: Shape[0] is the number of columns
-	Type  gguf.Type // what the converter stores at --outtype auto: F32 for vectors and norms, else F32, F16 or BF16 by the source (F64 and F8 give F32)
-	Parts []Part    // their rows follow one another; all have one number format
-	Op    Op
-	Const []float32 // the values themselves, where the tensor is made and not read; Parts is empty then
+	Name   string
+	Shape  []int64   // GGUF order: Shape[0] is the number of columns
+	Type   gguf.Type // what the converter stores at --outtype auto: F32 for vectors and norms, else F32, F16 or BF16 by the source (F64 and F8 give F32)
+	Follow Follow    // of a tower's tensor: which type it has in a file of a given one
+	Parts  []Part    // their rows follow one another; all have one number format
+	Op     Op
+	Const  []float32 // the values themselves, where the tensor is made and not read; Parts is empty then
 }
 
 // Part is what one tensor of the checkpoint gives to an output.

@@ -4,7 +4,10 @@ import "fmt"
 
 // params writes the keys of the architecture: those that all have in common, unless the family writes all of its own.
 func (m *mapping) params() error {
-	if !m.family.ownParams {
+	switch {
+	case m.vision != nil:
+		m.visionParams()
+	case !m.family.ownParams:
 		if err := m.commonParams(); err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
-	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
 )
 
@@ -60,8 +59,8 @@ type slot struct {
 
 // tensors applies the family's rules to the tensors of the checkpoint. The output is in the converter's
 // order: what is made first, then file by file, each by name, a stack where its last source stands.
-func (m *mapping) tensors(c *hf.Checkpoint) error {
-	sources, scales, err := m.separateScales(c.Tensors)
+func (m *mapping) tensors() error {
+	sources, scales, err := m.separateScales(m.sources)
 	if err != nil {
 		return err
 	}
@@ -80,15 +79,14 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 			index[name] = append(index[name], slot{w, i})
 		}
 	}
-	others := 0
 	batches := map[string]int{}
 	found := map[string]string{} // by the name that the rules know, the source's
 	for place, t := range sources {
 		name, why := m.knownName(t.Name)
 		if why != "" {
 			m.drop(t.Name, why)
-			if why == seesOrHears {
-				others++
+			if why == seesOrHears || why == ofTheTower {
+				m.others++
 			}
 			continue
 		}
@@ -111,9 +109,6 @@ func (m *mapping) tensors(c *hf.Checkpoint) error {
 				batches[s.batch] = place
 			}
 		}
-	}
-	if others > 0 {
-		m.warn("%d tensors that see or hear are left out: the output takes text alone", others)
 	}
 	for name, s := range scales {
 		if !slices.ContainsFunc(sources, func(t *safetensors.Tensor) bool { return t.Name == name }) {
@@ -329,6 +324,7 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 	if out.Type = typ; len(out.Shape) <= 1 || !strings.HasSuffix(w.to, ".weight") || hasAnySuffix(w.to, alwaysF32) {
 		out.Type = gguf.F32
 	}
+	m.follow(&out)
 	return out, nil
 }
 

@@ -10,7 +10,7 @@ import (
 // them, and what several rules write has several spellings.
 func TestRulesOfEveryFamilyAreSound(t *testing.T) {
 	t.Parallel()
-	for _, f := range all {
+	for _, f := range slices.Concat(all, towers) {
 		readers := map[string][]rule{}
 		for _, r := range f.rules {
 			readers[r.from] = append(readers[r.from], r)
@@ -47,13 +47,15 @@ func TestRulesOfEveryFamilyAreSound(t *testing.T) {
 
 func TestNoClassHasTwoFamilies(t *testing.T) {
 	t.Parallel()
-	seen := map[string]string{}
-	for _, f := range all {
-		for _, c := range f.classes {
-			if other, ok := seen[c]; ok {
-				t.Errorf("%s belongs to %s and to %s", c, other, f.name)
+	for _, table := range [][]*family{all, towers} {
+		seen := map[string]string{}
+		for _, f := range table {
+			for _, c := range f.classes {
+				if other, ok := seen[c]; ok {
+					t.Errorf("%s belongs to %s and to %s", c, other, f.name)
+				}
+				seen[c] = f.name
 			}
-			seen[c] = f.name
 		}
 	}
 }

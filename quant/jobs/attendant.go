@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,6 +95,11 @@ func (a *attendant) Planned(e *Estimate) {
 	a.update(func(j *registry.Job) error {
 		j.Commit, j.Architecture, j.Estimate = e.Commit, e.Architecture, raw
 		j.BytesTotal = max(j.BytesTotal, e.DownloadBytes+e.SourceBytes+e.OutputBytes)
+		for _, o := range e.Outputs { // the model decides whether there is an mmproj file
+			if !slices.ContainsFunc(j.Outputs, func(old registry.Output) bool { return old.Type == o.Type }) {
+				j.Outputs = append(j.Outputs, pendingOutput(j.ID, o.Type))
+			}
+		}
 		for i := range j.Outputs {
 			for _, o := range e.Outputs {
 				if j.Outputs[i].Type == o.Type {
@@ -213,7 +219,7 @@ func (a *attendant) end(x *executed, err, cause error) error {
 				if made.Err == nil {
 					o.State, o.Path, o.Bytes, o.SHA256, o.Ended = registry.OutputCompleted, made.Path, made.Bytes, made.SHA256, &now
 					o.BytesDone, o.BytesTotal = made.Bytes, made.Bytes
-					o.BitsPerWeight, o.RMSE = made.BitsPerWeight, x.plan.Overall(made.Fidelity).RMSE
+					o.BitsPerWeight, o.RMSE = made.BitsPerWeight, made.Overall().RMSE
 				} else if state == registry.Failed {
 					o.State, o.Error, o.Ended = registry.OutputFailed, made.Err.Error(), &now
 				}

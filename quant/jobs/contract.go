@@ -121,6 +121,7 @@ type Config struct {
 	OutputType         string       `json:"output_tensor_type,omitempty"`
 	EmbeddingType      string       `json:"token_embedding_type,omitempty"`
 	TensorTypes        []TensorRule `json:"tensor_types,omitempty"`
+	Mmproj             string       `json:"mmproj,omitempty"`
 	AllowRequantize    bool         `json:"allow_requantize"`
 	Force              bool         `json:"force"`
 	Provenance         bool         `json:"provenance"`

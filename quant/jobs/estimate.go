@@ -65,7 +65,7 @@ type TensorEstimate struct {
 	Role     string   `json:"role"`
 	Layer    *int     `json:"layer,omitempty"` // of what belongs to one
 	Format   string   `json:"format"`          // in the source
-	Types    []string `json:"types"`           // in each output
+	Types    []string `json:"types"`           // in each output; "" in one that does not hold the tensor
 	Fallback bool     `json:"fallback,omitempty"`
 }
 
@@ -121,7 +121,11 @@ func tensorEstimates(p *quant.Plan) []TensorEstimate {
 	for k, t := range p.Tensors {
 		te := TensorEstimate{Name: t.Name, Shape: t.Shape, Role: t.Role.String(), Layer: layerOf(t.Name), Format: t.Format, Fallback: fallen[t.Name]}
 		for i := range p.Outputs {
-			te.Types = append(te.Types, p.Outputs[i].Types[k].String())
+			name := ""
+			if typ, ok := p.Outputs[i].Type(k); ok {
+				name = typ.String()
+			}
+			te.Types = append(te.Types, name)
 		}
 		list = append(list, te)
 	}
@@ -147,7 +151,7 @@ func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Esti
 	p := job.plan
 	e := &Estimate{
 		Model: job.Name, Kind: job.kind, Commit: job.Commit, Architecture: job.Arch(),
-		Parameters: job.Parameters(), SourceBytes: job.SourceBytes(), OutputBytes: p.OutputBytes(),
+		Parameters: job.Parameters(), SourceBytes: p.SourceBytes(), OutputBytes: p.OutputBytes(),
 		Warnings: append([]string{}, job.Warnings...),
 	}
 	if job.kind == HuggingFace {
@@ -160,7 +164,7 @@ func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Esti
 	for i := range p.Outputs {
 		out := &p.Outputs[i]
 		oe := OutputEstimate{
-			Type: out.Recipe.Preset.Name, FileName: out.FileName(job.Name), Path: job.options.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out),
+			Type: out.Recipe.Name(), FileName: out.FileName(job.Name), Path: job.options.Path(p, i), Bytes: out.Bytes(), BitsPerWeight: p.BitsPerWeight(out),
 			Fallbacks: []FallbackEstimate{},
 		}
 		for _, f := range out.Fallbacks {
@@ -169,7 +173,7 @@ func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Esti
 		}
 		if n := len(oe.Fallbacks); n > 0 {
 			e.Warnings = append(e.Warnings, fmt.Sprintf("%s: %d of %d tensors fall back to another type because of their width, which costs %s",
-				oe.Type, n, len(p.Tensors), Size(oe.FallbackBytes)))
+				oe.Type, n, len(out.Types), Size(oe.FallbackBytes)))
 		}
 		e.Outputs = append(e.Outputs, oe)
 	}

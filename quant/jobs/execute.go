@@ -108,7 +108,7 @@ func (s *Service) execute(ctx context.Context, r *Request, resume quant.Resume, 
 func (x *executed) adopt() error {
 	made := map[int]bool{}
 	for i := range x.plan.Outputs {
-		path, out := x.options.Path(x.plan, i), &x.plan.Outputs[i]
+		path := x.options.Path(x.plan, i)
 		if !x.plan.Made(i, path) {
 			continue
 		}
@@ -117,7 +117,9 @@ func (x *executed) adopt() error {
 			return err
 		}
 		made[i] = true
-		x.outputs = append(x.outputs, quant.Result{Type: out.Recipe.Preset.Name, Path: path, Bytes: out.Bytes(), BitsPerWeight: x.plan.BitsPerWeight(out), SHA256: sum, Resumed: len(x.plan.Tensors)})
+		out := x.plan.Result(i, x.options)
+		out.SHA256, out.Resumed = sum, len(out.Tensors)
+		x.outputs = append(x.outputs, out)
 	}
 	if len(made) > 0 {
 		x.plan = x.plan.Without(func(i int) bool { return made[i] })
@@ -161,7 +163,7 @@ func (x *executed) result(r *Request, id string) *Result {
 	for _, o := range x.outputs {
 		out := OutputResult{
 			Type: o.Type, Path: o.Path, Bytes: o.Bytes, BitsPerWeight: o.BitsPerWeight, SHA256: o.SHA256, Resumed: o.Resumed,
-			RMSE: x.plan.Overall(o.Fidelity).RMSE,
+			RMSE: o.Overall().RMSE,
 		}
 		if o.Err != nil {
 			out.Error, out.RMSE = o.Err.Error(), 0

@@ -129,17 +129,14 @@ func (x *executed) registered(o quant.Result, r *Request, job string) registry.M
 		Parameters: x.Parameters(), ContextLength: key("context_length"), Bytes: o.Bytes, BitsPerWeight: o.BitsPerWeight, SHA256: o.SHA256, JobID: job,
 		Hyper: hyper(meta, arch),
 	}
-	whole := x.plan.Overall(o.Fidelity)
+	if isTower(m) { // it has no cache, and comes beside a file that has
+		m.Hyper = registry.Hyper{}
+	}
+	whole := o.Overall()
 	m.RMSE, m.Max, m.Cosine = whole.RMSE, whole.Max, whole.Cosine
-	for i := range x.plan.Outputs {
-		out := &x.plan.Outputs[i]
-		if out.Recipe.Preset.Name != o.Type || len(o.Fidelity) != len(x.plan.Tensors) {
-			continue
-		}
-		for k, f := range o.Fidelity {
-			if f != nil {
-				m.Tensors = append(m.Tensors, registry.TensorError{Name: x.plan.Tensors[k].Name, Type: out.Types[k].String(), RMSE: f.RMSE, Max: f.Max, Cosine: f.Cosine})
-			}
+	for k, f := range o.Fidelity {
+		if f != nil {
+			m.Tensors = append(m.Tensors, registry.TensorError{Name: o.Tensors[k].Name, Type: o.Types[k].String(), RMSE: f.RMSE, Max: f.Max, Cosine: f.Cosine})
 		}
 	}
 	return m
@@ -182,7 +179,8 @@ func (s *Service) Models(f ModelFilter) (ModelList, error) {
 	return list, nil
 }
 
-// group puts the files of one model together, in the order in which models first appear, best variant first.
+// group puts the files of one model together, in the order in which models first appear, best variant first, and what it
+// sees or hears with last.
 func group(files []registry.Model) []Model {
 	var list []Model
 	at := map[string]int{}
@@ -198,7 +196,17 @@ func group(files []registry.Model) []Model {
 		list[i].Variants = append(list[i].Variants, variantOf(f))
 	}
 	for i := range list {
-		slices.SortStableFunc(list[i].Variants, func(a, b Variant) int { return cmp.Compare(b.BitsPerWeight, a.BitsPerWeight) })
+		slices.SortStableFunc(list[i].Variants, func(a, b Variant) int {
+			_, x := quant.CutTower(a.Type)
+			_, y := quant.CutTower(b.Type)
+			if x != y {
+				if x {
+					return 1
+				}
+				return -1
+			}
+			return cmp.Compare(b.BitsPerWeight, a.BitsPerWeight)
+		})
 	}
 	return list
 }

@@ -23,6 +23,7 @@ type Request struct {
 	Model           string   // Hub id, folder or GGUF file
 	Revision        string   // of a Hub model; overrides the one in Model
 	Types           []string // file types: "Q4_K_M"
+	Mmproj          string   `json:",omitempty"` // file types of what sees or hears, by commas; "" for F16 where there is such a thing, "none"
 	Dir             string   // for the outputs; "" is the working directory
 	Pure            bool
 	LeaveOutput     bool
@@ -136,6 +137,14 @@ func (r *Request) planOptions() (quant.PlanOptions, error) {
 	if o.Recipes, err = r.recipes(base); err != nil {
 		return o, err
 	}
+	towers, err := r.towerRecipes()
+	if err != nil {
+		return o, err
+	}
+	o.Recipes = append(o.Recipes, towers...)
+	if len(o.Recipes) == 0 {
+		return o, &UsageError{Err: fmt.Errorf("no types given"), hint: "pass --types Q4_K_M,Q5_K_M; nexus-quant types lists them all"}
+	}
 	if r.Imatrix != "" {
 		if o.Imatrix, err = quant.ReadImatrix(r.path(r.Imatrix)); err != nil {
 			return o, err
@@ -165,9 +174,6 @@ func (r *Request) recipes(base quant.Recipe) ([]quant.Recipe, error) {
 			recipe.Preset = preset
 			list = append(list, recipe)
 		}
-	}
-	if len(list) == 0 {
-		return nil, &UsageError{Err: fmt.Errorf("no types given"), hint: "pass --types Q4_K_M,Q5_K_M; nexus-quant types lists them all"}
 	}
 	return list, nil
 }

@@ -78,7 +78,7 @@ func (s *Service) record(r *Request) (registry.Job, error) {
 	if err != nil {
 		return registry.Job{}, err
 	}
-	recipes, err := r.recipes(quant.Recipe{})
+	names, err := r.outputNames()
 	if err != nil {
 		return registry.Job{}, err
 	}
@@ -86,15 +86,21 @@ func (s *Service) record(r *Request) (registry.Job, error) {
 		ID: registry.NewID(), Name: r.Name, Description: r.Description, Priority: r.Priority, SourceModel: r.Model, SourceType: string(kindOf(ref)),
 		Revision: ref.Revision, Formats: []string{formatGGUF}, Request: raw,
 	}
-	for _, recipe := range recipes {
-		name := recipe.Preset.Name
-		job.Types = append(job.Types, name)
-		job.Outputs = append(job.Outputs, registry.Output{ID: fmt.Sprintf("%s-%s-%s", job.ID, formatGGUF, name), Format: formatGGUF, Type: name, State: registry.OutputPending})
+	for _, name := range names {
+		if _, tower := quant.CutTower(name); !tower {
+			job.Types = append(job.Types, name)
+		}
+		job.Outputs = append(job.Outputs, pendingOutput(job.ID, name))
 	}
 	if job.Name == "" {
-		job.Name = fmt.Sprintf("%s to %s", filepath.Base(r.Model), strings.Join(job.Types, ", "))
+		job.Name = fmt.Sprintf("%s to %s", filepath.Base(r.Model), strings.Join(names, ", "))
 	}
 	return job, nil
+}
+
+// pendingOutput is the record of an output that is yet to be made.
+func pendingOutput(job, name string) registry.Output {
+	return registry.Output{ID: fmt.Sprintf("%s-%s-%s", job, formatGGUF, name), Format: formatGGUF, Type: name, State: registry.OutputPending}
 }
 
 // attend works on a job that this process owns until it ends.
@@ -118,13 +124,7 @@ func (s *Service) attend(ctx context.Context, job registry.Job, watch Observer) 
 	stop := a.beat(cancel)
 
 	// what earlier attempts finished is not made again
-	left := r
-	left.Types = nil
-	for _, o := range job.Outputs {
-		if o.State != registry.OutputCompleted {
-			left.Types = append(left.Types, o.Type)
-		}
-	}
+	left := r.without(job.Outputs)
 	resume := quant.ResumeIfSame
 	if job.Attempts > 1 {
 		resume = quant.ResumeOnly

@@ -128,6 +128,8 @@ func (s *Service) plan(ctx context.Context, r *Request) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	o = r.withTower(o, src.Model)
+	src.Warnings = append(src.Warnings, r.textual(src.Model)...)
 	p, err := quant.NewPlan(src.Model, o)
 	if err != nil {
 		src.close()

@@ -47,7 +47,7 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 	for _, f := range spec.Formats {
 		switch f {
 		case formatGGUF:
-			if len(spec.Types) == 0 {
+			if asked, _ := (&Request{Mmproj: spec.Config.Mmproj}).towerRecipes(); len(spec.Types)+len(asked) == 0 {
 				bad.add("gguf_quant_types", "value_error", "name at least one type, for example Q4_K_M")
 			}
 		case formatGPTQ, formatAWQ:
@@ -66,6 +66,9 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 		bad.add("source_type", "enum", "%q is none of huggingface, local, gguf", spec.SourceType)
 	}
 	c := spec.Config
+	if _, err := (&Request{Mmproj: c.Mmproj}).towerRecipes(); err != nil {
+		bad.add("config.mmproj", "enum", "%v; %s", err, HintOf(err))
+	}
 	if c.UseImatrix && c.ImatrixFile == "" {
 		bad.add("config.imatrix_file", "value_error", "use_imatrix needs a file of importance weights")
 	}
@@ -111,7 +114,7 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 	r := &Request{
 		Name: spec.Name, Priority: spec.Priority, Model: strings.TrimSpace(spec.SourceModel), Revision: spec.Revision, Types: spec.Types, Dir: spec.OutputDir,
 		Pure: c.Pure, LeaveOutput: c.LeaveOutput, OutputType: c.OutputType, EmbeddingType: c.EmbeddingType, AllowRequantize: c.AllowRequantize,
-		Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
+		Mmproj: c.Mmproj, Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
 	}
 	if spec.Description != nil {
 		r.Description = *spec.Description
@@ -135,7 +138,7 @@ func (r *Request) config() Config {
 	c := Config{
 		UseImatrix: r.Imatrix != "", ImatrixFile: r.Imatrix, Threads: r.Threads, MaxMemory: r.MaxMemory, VerifyOutput: &verify,
 		Pure: r.Pure, LeaveOutput: r.LeaveOutput, OutputType: r.OutputType, EmbeddingType: r.EmbeddingType,
-		AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
+		Mmproj: r.Mmproj, AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
 	}
 	for _, t := range r.TensorTypes {
 		if i := strings.LastIndex(t, "="); i >= 0 {

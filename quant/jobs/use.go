@@ -7,7 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/nexus-quant/nexus-quant/quant"
+	"github.com/nexus-quant/nexus-quant/registry"
 )
 
 // Runner is a program on this machine that can run a GGUF file, with its arguments.
@@ -31,18 +35,19 @@ func (r Runner) String() string {
 
 // RunnersFor names the programs that can run a registered file, those that are there first.
 func (s *Service) RunnersFor(ref string, context int64) ([]Runner, error) {
-	_, v, err := s.Variant(ref)
+	m, v, err := s.used(ref)
 	if err != nil {
 		return nil, err
-	}
-	if v.Missing {
-		return nil, fmt.Errorf("%s: the file was moved or deleted: %w", v.Path, fs.ErrNotExist)
 	}
 	server := []string{"-m", v.Path}
 	if context > 0 {
 		server = append(server, "-c", fmt.Sprint(context))
 	}
-	all := []Runner{{Program: "llama-server", Args: server}, {Program: "llama-cli", Args: server}}
+	cli := "llama-cli"
+	if tower := towerBeside(m, v); tower != "" {
+		server, cli = append(server, "--mmproj", tower), "llama-mtmd-cli"
+	}
+	all := []Runner{{Program: "llama-server", Args: server}, {Program: cli, Args: server}}
 	var there, absent []Runner
 	for _, r := range all {
 		if path, err := exec.LookPath(r.Program); err == nil {
@@ -83,12 +88,9 @@ type Exported struct {
 
 // ExportOllama writes a Modelfile for a registered file into dir.
 func (s *Service) ExportOllama(ref, dir string) (Exported, error) {
-	_, v, err := s.Variant(ref)
+	m, v, err := s.used(ref)
 	if err != nil {
 		return Exported{}, err
-	}
-	if v.Missing {
-		return Exported{}, fmt.Errorf("%s: the file was moved or deleted: %w", v.Path, fs.ErrNotExist)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Exported{}, err
@@ -98,7 +100,11 @@ func (s *Service) ExportOllama(ref, dir string) (Exported, error) {
 		return Exported{}, err
 	}
 	// the chat template and the parameters are in the file's own metadata
-	if err := os.WriteFile(path, []byte("FROM "+v.Path+"\n"), 0o644); err != nil {
+	text := "FROM " + v.Path + "\n"
+	if tower := towerBeside(m, v); tower != "" {
+		text += "FROM " + tower + "\n"
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return Exported{}, err
 	}
 	create := Runner{Program: "ollama", Args: []string{"create", ollamaName(v), "-f", path}}
@@ -107,12 +113,9 @@ func (s *Service) ExportOllama(ref, dir string) (Exported, error) {
 
 // ExportLMStudio puts a registered file where LM Studio looks for models: a link, so that it takes no room.
 func (s *Service) ExportLMStudio(ref, root string) (Exported, error) {
-	m, v, err := s.Variant(ref)
+	m, v, err := s.used(ref)
 	if err != nil {
 		return Exported{}, err
-	}
-	if v.Missing {
-		return Exported{}, fmt.Errorf("%s: the file was moved or deleted: %w", v.Path, fs.ErrNotExist)
 	}
 	if root == "" {
 		home, err := os.UserHomeDir()
@@ -133,13 +136,59 @@ func (s *Service) ExportLMStudio(ref, root string) (Exported, error) {
 	if err := checkAbsent(path); err != nil {
 		return Exported{}, err
 	}
-	if err := os.Link(v.Path, path); err != nil {
-		if err := os.Symlink(v.Path, path); err != nil {
+	if err := link(v.Path, path); err != nil {
+		return Exported{}, err
+	}
+	if tower := towerBeside(m, v); tower != "" { // LM Studio finds it there by its name
+		if err := link(tower, filepath.Join(dir, filepath.Base(tower))); err != nil && !errors.Is(err, fs.ErrExist) {
 			return Exported{}, err
 		}
 	}
 	load := Runner{Program: "lms", Args: []string{"load", filepath.Base(name)}}
 	return Exported{Path: path, Next: load.String()}, nil
+}
+
+func link(from, to string) error {
+	err := os.Link(from, to)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = os.Symlink(from, to)
+	}
+	return err
+}
+
+// used is a registered file that a program is to run, with its model and all files of that.
+func (s *Service) used(ref string) (Model, Variant, error) {
+	m, v, err := s.Variant(ref)
+	if errors.Is(err, registry.ErrAmbiguous) { // a model's one file and what it sees with are no choice
+		if whole, e := s.Model(ref); e == nil {
+			text := slices.DeleteFunc(whole.Variants, func(v Variant) bool { _, tower := quant.CutTower(v.Type); return tower })
+			if len(text) == 1 {
+				m, v, err = whole, text[0], nil
+			}
+		}
+	}
+	if err != nil {
+		return m, v, err
+	}
+	if v.Missing {
+		return m, v, fmt.Errorf("%s: the file was moved or deleted: %w", v.Path, fs.ErrNotExist)
+	}
+	if _, tower := quant.CutTower(v.Type); tower {
+		return m, v, &UsageError{Err: fmt.Errorf("%s: is what a model sees or hears with, and runs beside one", v.Path), hint: "name one of the model's other files"}
+	}
+	m, err = s.Model(m.ID)
+	return m, v, err
+}
+
+// towerBeside is the mmproj file of a model that lies in the folder of one of its others, the biggest of several; "" for
+// none.
+func towerBeside(m Model, v Variant) string {
+	for _, other := range m.Variants {
+		if _, tower := quant.CutTower(other.Type); tower && !other.Missing && filepath.Dir(other.Path) == filepath.Dir(v.Path) {
+			return other.Path
+		}
+	}
+	return ""
 }
 
 func checkAbsent(path string) error {

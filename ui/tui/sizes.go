@@ -30,6 +30,7 @@ type estimate func(context.Context, jobs.Spec) (*jobs.Estimate, error)
 // A failure that has nothing to do with types is the answer.
 func sizesOf(ctx context.Context, ask estimate, spec jobs.Spec, types []string) Sizes {
 	s := Sizes{Of: map[string]Size{}}
+	spec.Config.Mmproj = "none" // the same whatever the type
 	var find func(types []string, cut int)
 	find = func(types []string, cut int) {
 		spec.Types = types

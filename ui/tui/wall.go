@@ -205,6 +205,9 @@ func (w *Wall) Spot(row, from, to, output int) Spot {
 	for column := from; column < to; column++ {
 		for _, i := range w.rows[row][column] {
 			t := &w.Tiles[i]
+			if t.typeOf(output) == "" {
+				continue // of another file
+			}
 			bits += bitsOf()[strings.ToLower(t.typeOf(output))] * float64(t.Weights)
 			weights += float64(t.Weights)
 			n++
@@ -237,6 +240,9 @@ func (w *Wall) Counts(output int) []TypeCount {
 	var list []TypeCount
 	for k := range w.Tiles {
 		name := w.Tiles[k].typeOf(output)
+		if name == "" {
+			continue
+		}
 		i := slices.IndexFunc(list, func(c TypeCount) bool { return c.Type == name })
 		if i < 0 {
 			list, i = append(list, TypeCount{Type: name, Bits: bitsOf()[strings.ToLower(name)]}), len(list)

@@ -45,17 +45,6 @@ func (c *Checkpoint) gemma3() {
 	c.sentencePiece()
 }
 
-// gemma3Vision nests the config and the names, and has a tensor that sees.
-func (c *Checkpoint) gemma3Vision() {
-	c.gemma3()
-	c.nest("Gemma3ForConditionalGeneration")
-	for i := range c.Tensors {
-		c.Tensors[i].Name = "language_model." + c.Tensors[i].Name
-	}
-	c.add("vision_tower.vision_model.embeddings.position_embedding.weight", 4, 8)
-	c.add("multi_modal_projector.mm_input_projection_weight", 8, width)
-}
-
 // nest moves the config into its text_config.
 func (c *Checkpoint) nest(class string) {
 	text := c.Config

@@ -223,7 +223,7 @@ function ReviewStep() {
 export function wallCells(e, which) {
   if (!e?.tensors) return [];
   const fallen = new Map(which.flatMap((i) => e.outputs[i].fallbacks.map((f) => [f.tensor, `${f.got} in place of ${f.want}, because of ${exact(f.columns)} columns`])));
-  return e.tensors.map((t) => ({ name: t.name, shape: t.shape, types: which.map((i) => t.types[i]), fallback: fallen.has(t.name), note: fallen.get(t.name) }));
+  return e.tensors.filter((t) => which.some((i) => t.types[i])).map((t) => ({ name: t.name, shape: t.shape, types: which.map((i) => t.types[i]), fallback: fallen.has(t.name), note: fallen.get(t.name) }));
 }
 
 function Summary() {

@@ -255,7 +255,7 @@ function About({ cell, outputs, mode }) {
 export function histogram(cells, output) {
   /** @type {Map<string, number>} */
   const n = new Map();
-  for (const c of cells) n.set(c.types[output], (n.get(c.types[output]) ?? 0) + 1);
+  for (const c of cells) if (c.types[output]) n.set(c.types[output], (n.get(c.types[output]) ?? 0) + 1);
   return [...n].sort((a, b) => (tensorBits[b[0]] ?? 0) - (tensorBits[a[0]] ?? 0));
 }
 
