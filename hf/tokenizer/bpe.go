@@ -11,9 +11,14 @@ func (l *loader) bpe() (*Vocab, error) {
 	if t.Model.Type != "BPE" && t.Model.Type != "" {
 		return nil, fmt.Errorf("tokenizer.json: a %s model, only BPE and SentencePiece tokenizers can be converted", t.Model.Type)
 	}
-	pre, err := l.preTokenizer()
-	if err != nil {
-		return nil, err
+	model, pre := "gpt2", ""
+	if l.opts.Whitespace && typeOf(t.PreTokenizer) == "Whitespace" {
+		model, pre = "whitespace", "whitespace"
+	} else {
+		var err error
+		if pre, err = l.preTokenizer(); err != nil {
+			return nil, err
+		}
 	}
 	merges := t.merges
 	if len(merges) == 0 {
@@ -33,7 +38,7 @@ func (l *loader) bpe() (*Vocab, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.Model, v.Pre, v.Merges = "gpt2", pre, merges
+	v.Model, v.Pre, v.Merges = model, pre, merges
 	for _, a := range added {
 		v.Tokens[a.ID], v.Types[a.ID] = l.addedText(a)
 	}

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -128,7 +129,14 @@ func TestKindsOfVocabularyNameWhatIsMissing(t *testing.T) {
 		want  string
 	}{
 		{"no SentencePiece model", nil, Options{Kind: SentencePieceOnly}, "no tokenizer.model, which this architecture needs"},
-		{"no Unigram model", map[string]any{"tokenizer.model": pieces}, Options{Kind: XLMRoberta}, "no sentencepiece.bpe.model"},
+		{"no Unigram model", map[string]any{"tokenizer.model": pieces}, Options{Kind: XLMRoberta}, "neither sentencepiece.bpe.model nor tokenizer.json"},
+		{"no Unigram model in tokenizer.json", map[string]any{"tokenizer.json": wordPieces}, Options{Kind: XLMRoberta}, "a WordPiece model, this architecture needs Unigram"},
+		{"Unigram pieces without scores", map[string]any{"tokenizer.json": unigramJSON(arr{arr{"a"}}, nil)}, Options{Kind: XLMRoberta}, "token 0: want [text, score]"},
+		{"Unigram pieces that are no list", map[string]any{"tokenizer.json": unigramJSON("a", nil)}, Options{Kind: XLMRoberta}, "model.vocab"},
+		{"a charsmap that isn't base64", map[string]any{"tokenizer.json": unigramJSON(arr{arr{"a", 0}}, "?")}, Options{Kind: XLMRoberta}, "precompiled_charsmap"},
+		{"no T5 vocabulary", nil, Options{Kind: T5}, "no tokenizer.model, spiece.model or tokenizer.json"},
+		{"more pieces than the model has", map[string]any{"spiece.model": trained(pieces, 1, "")}, Options{Kind: T5, VocabSize: 5}, "6 pieces, but vocab_size is 5"},
+		{"no encoder's vocabulary", map[string]any{"tokenizer.model": pieces}, Options{Kind: Encoder}, "no tokenizer.json, which this architecture needs"},
 		{"no WordPiece model", map[string]any{"tokenizer.json": object{"model": object{"type": "BPE", "vocab": object{"a": 0}}}}, Options{Kind: WordPieceOnly}, "a BPE model, this architecture needs WordPiece"},
 		{"Unigram that is BPE", map[string]any{"sentencepiece.bpe.model": trained(pieces, 2, "")}, Options{Kind: XLMRoberta}, "model of type 2, want 1"},
 		{"Unigram cut short", map[string]any{"sentencepiece.bpe.model": trained(pieces, 1, "")[:25]}, Options{Kind: XLMRoberta}, "broken protobuf"},
@@ -142,6 +150,84 @@ func TestKindsOfVocabularyNameWhatIsMissing(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tc.rule, err, tc.want)
 		}
 	}
+}
+
+var wordPieces = object{"model": object{"type": "WordPiece", "vocab": object{"a": 0, "##b": 1}}}
+
+// unigramJSON is a tokenizer.json with a Unigram model; no normalizer if charsmap is nil.
+func unigramJSON(vocab, charsmap any) object {
+	o := object{"model": object{"type": "Unigram", "unk_id": 0, "vocab": vocab}, "added_tokens": arr{object{"id": 1, "content": "<s>", "special": true}, object{"id": 3, "content": "<x>"}}}
+	if charsmap != nil {
+		o["normalizer"] = object{"type": "Sequence", "normalizers": arr{object{"type": "Precompiled", "precompiled_charsmap": charsmap}}}
+	}
+	return o
+}
+
+func TestUnigramOfTokenizerJSON(t *testing.T) {
+	t.Parallel()
+	pieces := arr{arr{"<unk>", 0.0}, arr{"<s>", 0.0}, arr{"▁a", -1.5}, arr{"<x>", -2.0}}
+	files := map[string]any{"tokenizer.json": unigramJSON(pieces, "bWFw"),
+		"tokenizer_config.json": object{"bos_token": "<s>", "clean_up_tokenization_spaces": true}}
+	v := mustLoad(t, files, Options{Kind: Encoder, VocabSize: 5})
+	if diff := cmp.Diff([]string{"<unk>", "<s>", "▁a", "<x>", "[PAD4]"}, v.Tokens); diff != "" || v.Model != "t5" {
+		t.Errorf("%s tokens (-want +got):\n%s", v.Model, diff)
+	}
+	if diff := cmp.Diff([]int32{Unknown, Control, Normal, UserDefined, Unused}, v.Types); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+	if string(v.Charsmap) != "map" || v.MidSpacePrefix == nil || *v.MidSpacePrefix || v.ExtraSpaces == nil || !*v.ExtraSpaces {
+		t.Errorf("charsmap %q, space prefix %v, extra spaces %v", v.Charsmap, v.MidSpacePrefix, v.ExtraSpaces)
+	}
+	v = mustLoad(t, files, Options{Kind: T5, VocabSize: 5}) // as SentencePiece's own model has it
+	if v.MidSpacePrefix == nil || !*v.MidSpacePrefix || v.ExtraSpaces == nil || !*v.ExtraSpaces {
+		t.Errorf("T5: space prefix %v, extra spaces %v", v.MidSpacePrefix, v.ExtraSpaces)
+	}
+}
+
+func TestT5TakesTheFileThatThereIs(t *testing.T) {
+	t.Parallel()
+	model := trained(proto(smallModel...), 1, "map")
+	for _, name := range []string{"spiece.model", "tokenizer.model"} {
+		v := mustLoad(t, map[string]any{name: model, "added_tokens.json": object{"<extra>": 6}}, Options{Kind: T5, VocabSize: 8})
+		if v.Model != "t5" || v.Tokens[6] != "<extra>" || v.Types[6] != UserDefined || v.Tokens[7] != "[PAD7]" || v.Types[4] != Normal || string(v.Charsmap) != "map" {
+			t.Errorf("%s: %s %v %v, charsmap %q", name, v.Model, v.Tokens, v.Types, v.Charsmap)
+		}
+	}
+	if v := mustLoad(t, map[string]any{"tokenizer.model": trained(proto(smallModel...), 2, "")}, Options{Kind: T5}); v.Model != "llama" {
+		t.Errorf("Pile-T5's BPE model: %s, want llama", v.Model)
+	}
+}
+
+func TestEncoderTakesWhatTokenizerJSONHas(t *testing.T) {
+	t.Parallel()
+	bpe := object{"model": object{"type": "BPE", "vocab": object{"a": 0, "b": 1}, "merges": []string{"a b"}}, "pre_tokenizer": object{"type": "Whitespace"}}
+	if v := mustLoad(t, map[string]any{"tokenizer.json": wordPieces}, Options{Kind: Encoder}); v.Model != "bert" || v.Tokens[1] != "b" {
+		t.Errorf("WordPiece: %s %v", v.Model, v.Tokens)
+	}
+	if v := mustLoad(t, map[string]any{"tokenizer.json": bpe}, Options{Kind: Encoder, Whitespace: true}); v.Model != "whitespace" || v.Pre != "whitespace" {
+		t.Errorf("white space: %s %s", v.Model, v.Pre)
+	}
+	if _, err := Load(from(map[string]any{"tokenizer.json": bpe}), Options{Kind: Encoder}); err == nil {
+		t.Error("text cut at white space is no byte-level BPE")
+	}
+}
+
+func FuzzUnigramJSON(f *testing.F) {
+	for _, vocab := range []any{arr{arr{"<unk>", 0}, arr{"▁a", -1.5}}, arr{arr{}}, "a"} {
+		data, err := json.Marshal(unigramJSON(vocab, "bWFw"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, []byte(`{"unk_token": "<s>"}`))
+	}
+	f.Fuzz(func(t *testing.T, data, config []byte) {
+		for _, kind := range []Kind{XLMRoberta, T5, Encoder} {
+			v, err := Load(from(map[string]any{"tokenizer.json": data, "tokenizer_config.json": config}), Options{Kind: kind})
+			if err == nil && (len(v.Tokens) == 0 || len(v.Tokens) > len(data)) {
+				t.Errorf("%d tokens of %d bytes", len(v.Tokens), len(data))
+			}
+		}
+	})
 }
 
 func FuzzUnigram(f *testing.F) {

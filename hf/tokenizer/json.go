@@ -22,6 +22,7 @@ type tokenizerJSON struct {
 		Merges       json.RawMessage `json:"merges"`
 		IgnoreMerges bool            `json:"ignore_merges"`
 		ByteFallback bool            `json:"byte_fallback"`
+		UnkID        *int64          `json:"unk_id"` // Unigram
 	} `json:"model"`
 
 	vocab  map[string]int64 // Model.Vocab of a BPE or WordPiece model

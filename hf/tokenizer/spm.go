@@ -28,11 +28,7 @@ func (l *loader) spm() (*Vocab, error) {
 	}
 	v := newVocab("llama", "default", size)
 	for i, p := range pieces[:min(int64(len(pieces)), size)] {
-		kind := p.kind
-		if kind == UserDefined {
-			kind = Normal // the converter asks for every other kind but this one
-		}
-		text := p.text
+		text, kind := p.text, notUserDefined(p.kind)
 		if l.opts.InternLM {
 			text, kind = internPiece(text, kind)
 		}
@@ -77,8 +73,8 @@ func (v *Vocab) put(id int64, text string, score float32, kind int32) {
 // padding is the text of a token that the tokenizer does not know.
 func padding(id int64) string { return "[PAD" + strconv.FormatInt(id, 10) + "]" }
 
-// overlayAdded puts added tokens in their places. Ids beyond the vocabulary are left out, as there.
-func (l *loader) overlayAdded(v *Vocab) error {
+// overlayAddedFile puts the tokens of added_tokens.json in their places. Ids beyond the vocabulary are left out, as there.
+func (l *loader) overlayAddedFile(v *Vocab) error {
 	for _, text := range slices.Sorted(maps.Keys(l.files.added)) {
 		n, ok := l.files.added[text].(json.Number)
 		if !ok {
@@ -91,6 +87,14 @@ func (l *loader) overlayAdded(v *Vocab) error {
 		if id < int64(len(v.Tokens)) {
 			v.put(id, text, addedScore, UserDefined)
 		}
+	}
+	return nil
+}
+
+// overlayAdded puts all added tokens in their places.
+func (l *loader) overlayAdded(v *Vocab) error {
+	if err := l.overlayAddedFile(v); err != nil {
+		return err
 	}
 	decoder, err := l.files.addedTokensDecoder()
 	if err != nil {

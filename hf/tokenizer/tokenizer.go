@@ -79,6 +79,11 @@ type Options struct {
 	Pre string
 	// Kind says which of the tokenizer files count; by default tokenizer.model goes before tokenizer.json.
 	Kind Kind
+	// MaskID is where <mask> goes, which the sentencepiece.bpe.model of XLMRoberta lacks; 0 leaves it out.
+	MaskID int64
+	// Whitespace asks for a vocabulary of its own kind where text is cut at white space alone, as the converter does for
+	// JinaBERT.
+	Whitespace bool
 	// NoSpacePrefix says that no space is put before a text, for a SentencePiece model.
 	NoSpacePrefix bool
 	// EOT is the id of the end of a turn where the files don't name one; 0 for none.
@@ -108,8 +113,10 @@ const (
 	Any               Kind = iota // tokenizer.model, else tokenizer.json
 	BPEOnly                       // tokenizer.json
 	SentencePieceOnly             // tokenizer.model
-	XLMRoberta                    // sentencepiece.bpe.model, a Unigram model
+	XLMRoberta                    // sentencepiece.bpe.model, a Unigram model, else the same in tokenizer.json
+	T5                            // tokenizer.model or spiece.model, a Unigram model, else the same in tokenizer.json
 	WordPieceOnly                 // tokenizer.json with BERT's kind of model
+	Encoder                       // one of XLMRoberta, WordPieceOnly and BPEOnly: what tokenizer.json has
 )
 
 // reader gives the model's files by name; fs.ErrNotExist where there is none.
@@ -160,8 +167,24 @@ type loader struct {
 
 // vocab tries the kinds of tokenizer in the converter's order (LlamaModel.set_vocab, Qwen2Model.set_vocab).
 func (l *loader) vocab() (*Vocab, error) {
-	if l.opts.Kind == XLMRoberta {
+	if l.opts.Kind == Encoder {
+		if l.files.tokenizer == nil {
+			return nil, fmt.Errorf("no tokenizer.json, which this architecture needs: %w", fs.ErrNotExist)
+		}
+		switch l.files.tokenizer.Model.Type {
+		case "Unigram":
+			l.opts.Kind = XLMRoberta
+		case "WordPiece":
+			l.opts.Kind = WordPieceOnly
+		default:
+			l.opts.Kind = BPEOnly
+		}
+	}
+	switch l.opts.Kind {
+	case XLMRoberta:
 		return l.xlmRoberta()
+	case T5:
+		return l.t5()
 	}
 	if l.opts.Phi {
 		l.opts.Kind = SentencePieceOnly

@@ -9,6 +9,44 @@ import (
 	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
 )
 
+func TestMapNamesWhatIsWrongWithEncoders(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule   string
+		kind   archtest.Kind
+		change func(*archtest.Checkpoint)
+		want   string
+	}{
+		{"unknown context", "tiny-nomic-bert", set("n_positions", 4096), "n_positions 4096 with max_trained_positions 2048, want 8192 or 2048 with 2048"},
+		{"causal", "tiny-nomic-bert", set("causal", true), "causal: true"},
+		{"half of a head turned", "tiny-nomic-bert", set("rotary_emb_fraction", 0.5), "rotary_emb_fraction: 0.5, want 1"},
+		{"scaled positions", "tiny-nomic-bert", set("rotary_emb_scale_base", 512), "rotary_emb_scale_base: 512, want null"},
+		{"biases without experts", "tiny-nomic-bert", set("qkv_proj_bias", true), "qkv_proj_bias: true, want false"},
+		{"experts with another activation", "tiny-nomic-bert-moe", set("activation_function", "swiglu"), `activation_function: "swiglu", want gelu`},
+		{"an expert layer without router", "tiny-nomic-bert-moe", drop("encoder.layers.1.mlp.router.layer.weight"), `tensor "encoder.layers.1.mlp.router.layer.weight": missing`},
+		{"a dense layer among experts", "tiny-nomic-bert-moe", add("encoder.layers.1.mlp.fc1.weight", "BF16", 96, 64), "no rule of the nomic-bert-moe architecture knows it"},
+		{"labels with a gap", "tiny-bert-reranker", set("id2label", map[string]string{"0": "a", "2": "b"}), "id2label.1 is missing"},
+		{"other labels than the head has", "tiny-bert-reranker", set("id2label", map[string]string{"0": "a", "1": "b", "2": "c"}), "config.json makes it [3]"},
+		{"head of two layers, but the labels have no names", "tiny-distilbert-reranker", set("id2label", map[string]string{"0": "LABEL_0", "1": "LABEL_1"}), `both become "cls.weight"`},
+		{"Jina's network missing", "tiny-jina2", drop("encoder.layer.1.mlp.gated_layers.weight"), `tensor "encoder.layer.1.mlp.gated_layers.weight": missing`},
+		{"norm of the first layer", "tiny-modernbert", add("model.layers.0.attn_norm.weight", "BF16", 64), "no rule of the modern-bert architecture knows it"},
+		{"adapters no strings", "tiny-jina3", set("lora_adaptations", []int{1}), "lora_adaptations: want a list of strings"},
+		{"no embedding", "tiny-t5-encoder", drop("encoder.embed_tokens.weight"), `tensor "shared.weight": missing`},
+		{"fewer decoder layers", "tiny-umt5", set("num_decoder_layers", 1), "no rule of the t5 architecture knows it"},
+		{"more decoder layers", "tiny-t5-flan", set("num_decoder_layers", 2), `tensor "decoder.block.1.layer.0.SelfAttention.k.weight" and 13 more: missing`},
+		{"too many decoder layers", "tiny-t5-flan", set("num_decoder_layers", 1<<30), "config.json: num_hidden_layers"},
+		{"other buckets", "tiny-t5", set("relative_attention_num_buckets", 16), "config.json makes it [16 4]"},
+		{"T5 without a vocabulary", "tiny-t5", func(c *archtest.Checkpoint) { delete(c.Files, "spiece.model") }, "no tokenizer.model, spiece.model or tokenizer.json"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			if _, err := mapChanged(t, tc.kind, arch.Options{}, tc.change); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

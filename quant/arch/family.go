@@ -21,14 +21,16 @@ var all = []*family{
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
 	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2,
-	bert, xlmroberta,
+	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
+	t5, t5encoder,
 	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
 }
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
 type family struct {
-	name    string   // general.architecture
-	classes []string // of transformers, as config.json names them
+	name    string               // general.architecture
+	classes []string             // of transformers, as config.json names them
+	when    func(c *config) bool // tells it from other families with the same classes, which come after it; nil for always
 	rules   []rule
 
 	// layers are sets of layers whose tensors differ, by the name that stands for them in rules.
@@ -52,13 +54,15 @@ type family struct {
 	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none
 	tokenizer   tokenizer.Options       // what the family asks of the tokenizer's reader
+	tokenTypes  bool                    // the number of token types is written with the vocabulary
 
 	// prepare changes the config before anything is read of it, adjust the sizes after that; nil for nothing.
 	prepare func(c *config)
 	adjust  func(m *mapping)
 	// ownParams leaves the common keys to params.
 	ownParams bool
-	// params writes the keys of this family alone, after the common ones; nil for none.
+	// lead writes keys that come before the common ones, params those after them; nil for none.
+	lead   func(m *mapping, set func(key string, value any))
 	params func(m *mapping, set func(key string, value any)) error
 }
 
@@ -85,7 +89,11 @@ func Supported() []Info {
 func classes() []string {
 	var out []string
 	for _, f := range all {
-		out = append(out, f.classes...)
+		for _, c := range f.classes {
+			if !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
 	}
 	return out
 }
@@ -142,7 +150,7 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(f *family) bool { return slices.Contains(f.classes, class) })
+	i := slices.IndexFunc(all, func(f *family) bool { return slices.Contains(f.classes, class) && (f.when == nil || f.when(cfg)) })
 	if i < 0 {
 		return nil, &UnsupportedError{class}
 	}

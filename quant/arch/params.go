@@ -4,6 +4,9 @@ import "fmt"
 
 // params writes the keys of the architecture: those that all have in common, unless the family writes all of its own.
 func (m *mapping) params() error {
+	if m.family.lead != nil {
+		m.family.lead(m, m.set)
+	}
 	switch {
 	case m.vision != nil:
 		m.visionParams()

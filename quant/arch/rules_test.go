@@ -45,16 +45,25 @@ func TestRulesOfEveryFamilyAreSound(t *testing.T) {
 	}
 }
 
-func TestNoClassHasTwoFamilies(t *testing.T) {
+func TestFamiliesOfOneClassCanBeToldApart(t *testing.T) {
 	t.Parallel()
 	for _, table := range [][]*family{all, towers} {
-		seen := map[string]string{}
+		seen := map[string]string{} // the family that takes all of a class that those before it left
 		for _, f := range table {
 			for _, c := range f.classes {
 				if other, ok := seen[c]; ok {
-					t.Errorf("%s belongs to %s and to %s", c, other, f.name)
+					t.Errorf("%s belongs to %s, so that %s never sees one", c, other, f.name)
 				}
-				seen[c] = f.name
+				if f.when == nil {
+					seen[c] = f.name
+				}
+			}
+		}
+		for _, f := range table {
+			for _, c := range f.classes {
+				if seen[c] == "" {
+					t.Errorf("%s: some configs belong to no family", c)
+				}
 			}
 		}
 	}

@@ -19,7 +19,12 @@ func (m *mapping) vocabulary(o Options) error {
 	if n := int64(len(v.Tokens)); n != m.dims.vocab {
 		return fmt.Errorf("the tokenizer has %d tokens, the model %d", n, m.dims.vocab)
 	}
-	writeVocab(&m.model.Metadata, v, uint32(m.config.integer("type_vocab_size")))
+	var types *uint32
+	if m.family.tokenTypes {
+		n := uint32(m.config.integer("type_vocab_size"))
+		types = &n
+	}
+	writeVocab(&m.model.Metadata, v, types)
 	return nil
 }
 
@@ -32,15 +37,22 @@ var specialKeys = map[string]string{
 }
 
 // writeVocab sets the keys in the converter's order (_set_vocab_* in conversion/base.py and
-// SpecialVocab.add_to_gguf). Empty strings and lists are left out, as GGUFWriter does.
-func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, typeCount uint32) {
+// SpecialVocab.add_to_gguf). Empty strings and lists are left out, as GGUFWriter does. tokenTypes is what segments of a
+// text BERT tells apart, nil for none; its place depends on the kind of vocabulary.
+func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, tokenTypes *uint32) {
 	const prefix = "tokenizer.ggml."
+	typeCount := func(model string) {
+		if tokenTypes != nil && v.Model == model {
+			m.Set(prefix+"token_type_count", *tokenTypes)
+		}
+	}
 	flag := func(key string, b *bool) {
 		if b != nil {
 			m.Set(prefix+key, *b)
 		}
 	}
 	flag("add_space_prefix", v.AddSpacePrefix)
+	typeCount("bert")
 	m.Set(prefix+"model", v.Model)
 	m.Set(prefix+"pre", v.Pre)
 	m.Set(prefix+"tokens", v.Tokens)
@@ -49,10 +61,8 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, typeCount uint32) {
 	}
 	m.Set(prefix+"token_type", v.Types)
 	flag("add_space_prefix", v.MidSpacePrefix)
-	if v.ExtraSpaces != nil {
-		m.Set(prefix+"token_type_count", typeCount)
-		m.Set(prefix+"remove_extra_whitespaces", *v.ExtraSpaces)
-	}
+	typeCount("t5")
+	flag("remove_extra_whitespaces", v.ExtraSpaces)
 	if len(v.Charsmap) > 0 {
 		m.Set(prefix+"precompiled_charsmap", v.Charsmap)
 	}
@@ -78,6 +88,8 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, typeCount uint32) {
 	if v.LateEOT != nil {
 		m.Set(prefix+"eot_token_id", *v.LateEOT)
 	}
+	typeCount("gpt2")
+	typeCount("whitespace")
 	flag("add_bos_token", v.LateAddBOS)
 	flag("add_space_prefix", v.LateSpacePrefix)
 }

@@ -27,10 +27,21 @@ const (
 	FP8     Kind = "tiny-fp8"     // Qwen3 in FP8 with a scale for each block of 128 x 128
 )
 
-// Silent lists the checkpoints that libllama generates nothing from.
+// Silent lists the checkpoints that libllama generates nothing from as it does from those of Kinds: it makes embeddings of
+// texts with those of Encoders, reads a text before it writes with those of Translators, and does not load the others.
 func Silent() []Kind {
+	return slices.Concat(Encoders(), Translators(), names(silentKinds))
+}
+
+// Encoders lists the checkpoints that make embeddings.
+func Encoders() []Kind { return names(encoderKinds) }
+
+// Translators lists the checkpoints with an encoder and a decoder.
+func Translators() []Kind { return names(translatorKinds) }
+
+func names(kinds []kind) []Kind {
 	var list []Kind
-	for _, k := range silentKinds {
+	for _, k := range kinds {
 		list = append(list, k.name)
 	}
 	return list
@@ -38,11 +49,7 @@ func Silent() []Kind {
 
 // Kinds lists the checkpoints that libllama loads and generates from.
 func Kinds() []Kind {
-	list := []Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8}
-	for _, k := range kinds {
-		list = append(list, k.name)
-	}
-	return list
+	return append([]Kind{Llama2, Llama3, Mistral, Qwen2, Qwen3, FP8}, names(kinds)...)
 }
 
 // Sizes of the checkpoints above.
@@ -122,7 +129,7 @@ func New(k Kind) *Checkpoint {
 		c.qwenBPE()
 		c.namedTemplates()
 	default:
-		list := slices.Concat(kinds, silentKinds)
+		list := slices.Concat(kinds, encoderKinds, translatorKinds, silentKinds)
 		i := slices.IndexFunc(list, func(x kind) bool { return x.name == k })
 		if i < 0 {
 			panic(fmt.Sprintf("archtest: no kind %q", k))

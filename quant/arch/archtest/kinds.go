@@ -69,12 +69,38 @@ var kinds = []kind{
 	{"tiny-nemotron", (*Checkpoint).nemotron},
 }
 
-// silentKinds are checkpoints that libllama generates nothing from: they make embeddings, or it won't load them, since it
-// tells a model from others by how many layers it has.
-var silentKinds = []kind{
+// encoderKinds make embeddings, or give a text labels.
+var encoderKinds = []kind{
 	{"tiny-bert", (*Checkpoint).bert},
 	{"tiny-xlm-roberta", (*Checkpoint).xlmRoberta},
 	{"tiny-xlm-reranker", (*Checkpoint).xlmReranker},
+	{"tiny-bert-reranker", (*Checkpoint).bertReranker},
+	{"tiny-distilbert", (*Checkpoint).distilbert},
+	{"tiny-distilbert-reranker", (*Checkpoint).distilReranker},
+	{"tiny-roberta", (*Checkpoint).roberta},
+	{"tiny-roberta-reranker", (*Checkpoint).robertaReranker},
+	{"tiny-xlm-roberta-json", (*Checkpoint).xlmRobertaJSON},
+	{"tiny-nomic-bert", (*Checkpoint).nomic},
+	{"tiny-nomic-bert-moe", (*Checkpoint).nomicMoE},
+	{"tiny-jina2", (*Checkpoint).jina2},
+	{"tiny-jina2-code", (*Checkpoint).jina2Code},
+	{"tiny-jina3", (*Checkpoint).jina3},
+	{"tiny-modernbert", (*Checkpoint).modernbert},
+	{"tiny-modernbert-reranker", (*Checkpoint).modernReranker},
+	{"tiny-neobert", (*Checkpoint).neobert},
+	{"tiny-eurobert", (*Checkpoint).eurobert},
+	{"tiny-t5-encoder", (*Checkpoint).t5Encoder},
+}
+
+// translatorKinds read a text with an encoder before a decoder writes one.
+var translatorKinds = []kind{
+	{"tiny-t5", (*Checkpoint).t5},
+	{"tiny-t5-flan", (*Checkpoint).t5Flan},
+	{"tiny-umt5", (*Checkpoint).umt5},
+}
+
+// silentKinds are checkpoints that libllama won't load, since it tells a model from others by how many layers it has.
+var silentKinds = []kind{
 	{"tiny-deepseek2", (*Checkpoint).deepseekV2},
 }
 

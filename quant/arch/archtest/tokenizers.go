@@ -100,7 +100,8 @@ type added struct {
 	SingleWord bool   `json:"single_word"`
 }
 
-// bpe writes tokenizer.json: 256 bytes, merges, and the added tokens from id 500 on.
+// bpe writes tokenizer.json: 256 bytes, merges, and the added tokens from id 500 on. Without a pattern text is split as
+// GPT-2 does.
 func (c *Checkpoint) bpe(pattern string, normalizer any, pairs, ignoreMerges bool, tokens []added, post any) {
 	vocab := map[string]int{}
 	for _, s := range byteAlphabet() {
@@ -119,11 +120,15 @@ func (c *Checkpoint) bpe(pattern string, normalizer any, pairs, ignoreMerges boo
 	}
 	byteLevel := map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}
 	split := map[string]any{"type": "Split", "pattern": map[string]string{"Regex": pattern}, "behavior": "Isolated", "invert": false}
+	pre := map[string]any{"type": "Sequence", "pretokenizers": []any{split, byteLevel}}
+	if pattern == "" {
+		pre = map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
+	}
 	c.json("tokenizer.json", map[string]any{
 		"version": "1.0", "truncation": nil, "padding": nil,
 		"added_tokens":   tokens,
 		"normalizer":     normalizer,
-		"pre_tokenizer":  map[string]any{"type": "Sequence", "pretokenizers": []any{split, byteLevel}},
+		"pre_tokenizer":  pre,
 		"post_processor": post,
 		"decoder":        byteLevel,
 		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "byte_fallback": false,
@@ -209,34 +214,54 @@ func (c *Checkpoint) namedTemplates() {
 
 // unigram writes sentencepiece.bpe.model as XLM-RoBERTa has it: words and letters with their probabilities.
 func (c *Checkpoint) unigram() {
+	c.Files["sentencepiece.bpe.model"] = unigramModel(nil, piece{"<unk>", 0, 2}, piece{"<s>", 0, 3}, piece{"</s>", 0, 3})
+	c.json("tokenizer_config.json", map[string]any{"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>",
+		"unk_token": "<unk>", "mask_token": "<mask>", "tokenizer_class": "XLMRobertaTokenizer"})
+}
+
+// spiece writes T5's kind of SentencePiece model under one of its names.
+func (c *Checkpoint) spiece(name string) {
+	c.Files[name] = unigramModel(charsmap(), piece{"<pad>", 0, 3}, piece{"</s>", 0, 3}, piece{"<unk>", 0, 2})
+	c.json("tokenizer_config.json", map[string]any{"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "tokenizer_class": "T5Tokenizer"})
+}
+
+// piece is one of a SentencePiece model.
+type piece struct {
+	text  string
+	score float32
+	kind  uint64
+}
+
+// unigramModel is a SentencePiece model of the given pieces and the corpus' words and letters.
+func unigramModel(charsmap []byte, first ...piece) []byte {
 	var model []byte
 	seen := map[string]bool{}
-	add := func(text string, score float32, kind uint64) {
-		if seen[text] {
+	add := func(x piece) {
+		if seen[x.text] {
 			return
 		}
-		seen[text] = true
-		p := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), text)
-		p = protowire.AppendFixed32(protowire.AppendTag(p, 2, protowire.Fixed32Type), math.Float32bits(score))
-		p = protowire.AppendVarint(protowire.AppendTag(p, 3, protowire.VarintType), kind)
+		seen[x.text] = true
+		p := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), x.text)
+		p = protowire.AppendFixed32(protowire.AppendTag(p, 2, protowire.Fixed32Type), math.Float32bits(x.score))
+		p = protowire.AppendVarint(protowire.AppendTag(p, 3, protowire.VarintType), x.kind)
 		model = protowire.AppendBytes(protowire.AppendTag(model, 1, protowire.BytesType), p)
 	}
-	add("<unk>", 0, 2)
-	add("<s>", 0, 3)
-	add("</s>", 0, 3)
+	for _, x := range first {
+		add(x)
+	}
 	for i, w := range strings.Fields(corpus) {
-		add("▁"+w, -5-float32(i)/64, 1)
+		add(piece{"▁" + w, -5 - float32(i)/64, 1})
 	}
 	for i, r := range "▁" + strings.ReplaceAll(strings.ReplaceAll(corpus, "\n", ""), " ", "") {
-		add(string(r), -10-float32(i)/64, 1)
+		add(piece{string(r), -10 - float32(i)/64, 1})
 	}
 	trainer := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), 1) // model_type: Unigram
 	model = protowire.AppendBytes(protowire.AppendTag(model, 2, protowire.BytesType), trainer)
 	normalizer := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "identity")
-	model = protowire.AppendBytes(protowire.AppendTag(model, 3, protowire.BytesType), normalizer)
-	c.Files["sentencepiece.bpe.model"] = model
-	c.json("tokenizer_config.json", map[string]any{"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>",
-		"unk_token": "<unk>", "mask_token": "<mask>", "tokenizer_class": "XLMRobertaTokenizer"})
+	if charsmap != nil {
+		normalizer = protowire.AppendBytes(protowire.AppendTag(normalizer, 2, protowire.BytesType), charsmap)
+	}
+	return protowire.AppendBytes(protowire.AppendTag(model, 3, protowire.BytesType), normalizer)
 }
 
 // sentencePiece writes tokenizer.model: the unknown piece, two control pieces, bytes, merged pieces and single

@@ -63,6 +63,13 @@ type Lib struct {
 	batchGetOne    func(tokens unsafe.Pointer, n int32) batch
 	decode         func(ctx uintptr, b batch) int32
 	logits         func(ctx uintptr, i int32) unsafe.Pointer
+	encode         func(ctx uintptr, b batch) int32
+	poolingType    func(ctx uintptr) int32
+	embedding      func(ctx uintptr, i int32) unsafe.Pointer
+	pooled         func(ctx uintptr, sequence int32) unsafe.Pointer
+	modelWidth     func(model uintptr) int32
+	modelLabels    func(model uintptr) uint32
+	startToken     func(model uintptr) int32
 }
 
 // typeTraits is the head of struct ggml_type_traits.
@@ -134,6 +141,13 @@ func Open(dir string) (*Lib, error) {
 		{llama, "llama_batch_get_one", &l.batchGetOne},
 		{llama, "llama_decode", &l.decode},
 		{llama, "llama_get_logits_ith", &l.logits},
+		{llama, "llama_encode", &l.encode},
+		{llama, "llama_pooling_type", &l.poolingType},
+		{llama, "llama_get_embeddings_ith", &l.embedding},
+		{llama, "llama_get_embeddings_seq", &l.pooled},
+		{llama, "llama_model_n_embd_out", &l.modelWidth},
+		{llama, "llama_model_n_cls_out", &l.modelLabels},
+		{llama, "llama_model_decoder_start_token", &l.startToken},
 	} {
 		if _, err := purego.Dlsym(f.lib, f.symbol); err != nil {
 			return nil, fmt.Errorf("libraries in %s: %w", dir, err)
