@@ -14,8 +14,8 @@ import (
 // maxSmallFile bounds what is read whole into memory. The largest tokenizer.json in use have 35 MB.
 const maxSmallFile = 256 << 20
 
-// OpenDir opens a model in a local folder: config, tokenizer files and weights in one model.safetensors or
-// in the shards of model.safetensors.index.json. All headers are read and checked, no weights. A snapshot of
+// OpenDir opens a model in a local folder: config, tokenizer files and weights in one model.safetensors, in the shards of
+// model.safetensors.index.json, or in the same of PyTorch (pytorch_model.bin). All headers are read and checked, no weights. A snapshot of
 // the Hugging Face cache is such a folder too: its links are followed, and its path gives Repo and Commit.
 // Close the checkpoint after use.
 func OpenDir(dir string) (*Checkpoint, error) {
@@ -39,7 +39,7 @@ func OpenDir(dir string) (*Checkpoint, error) {
 		f, size, err := folder(abs).open(shard)
 		if err == nil {
 			c.closers = append(c.closers, f)
-			headers[shard], _, err = safetensors.ReadHeader(f, size, shard)
+			headers[shard], err = readTensors(f, size, shard)
 		}
 		if err != nil {
 			c.Close()

@@ -1,12 +1,14 @@
 package hf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,8 +108,10 @@ func TestOpenDirSaysWhatIsWrong(t *testing.T) {
 		want  string
 	}{
 		{"nothing", nil, ErrNoWeights, "no weights: neither model.safetensors nor model.safetensors.index.json"},
-		{"PyTorch weights only", map[string]string{"pytorch_model.bin": "x"}, ErrNoWeights, "PyTorch weights (.bin) only"},
-		{"sharded PyTorch weights only", map[string]string{"pytorch_model-00001-of-00002.bin": "x"}, ErrNoWeights, "PyTorch weights (.bin) only"},
+		{"broken PyTorch weights", map[string]string{"pytorch_model.bin": "x"}, nil, "pytorch_model.bin: begins neither as a zip archive"},
+		{"PyTorch shards without index", map[string]string{"pytorch_model-00001-of-00002.bin": "x"}, ErrIncomplete, "no pytorch_model.bin.index.json"},
+		{"PyTorch index of safetensors", map[string]string{torchIndexFile: index("a", shard1)}, nil, `shard "model-00001-of-00003.safetensors" is not a .bin file`},
+		{"PyTorch shard missing", map[string]string{torchIndexFile: index("a", "pytorch_model-00001-of-00001.bin")}, ErrIncomplete, "shard pytorch_model-00001-of-00001.bin is missing"},
 		{"adapter", map[string]string{"adapter_model.safetensors": "x"}, ErrNoWeights, "is an adapter"},
 		{"consolidated layout", map[string]string{"consolidated.safetensors": "x"}, ErrNoWeights, "consolidated layout"},
 		{"GGUF files", map[string]string{"m-Q4_K_M.gguf": "x"}, ErrNoWeights, "has GGUF files"},
@@ -147,6 +151,69 @@ func TestOpenDirSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("got %v, want it to be %v", err, test.kind)
 			}
 		})
+	}
+}
+
+// torchModel is a model in two shards that PyTorch wrote, and the same as safetensors.
+func torchModel(t *testing.T) (files map[string]string, twin string) {
+	t.Helper()
+	files = map[string]string{"config.json": "{}"}
+	for _, name := range []string{torchIndexFile, "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", singleFile} {
+		b, err := os.ReadFile(filepath.Join("torchfile", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(b)
+	}
+	twin = files[singleFile]
+	delete(files, singleFile)
+	return files, twin
+}
+
+// sameTensors compares a checkpoint's tensors, values included, with those of a safetensors file.
+func sameTensors(t *testing.T, c *Checkpoint, twin string) {
+	t.Helper()
+	want, err := OpenDir(writeFolder(t, map[string]string{singleFile: twin}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	if len(c.Tensors) != len(want.Tensors) {
+		t.Fatalf("%d tensors, want %d", len(c.Tensors), len(want.Tensors))
+	}
+	for i, w := range want.Tensors {
+		g := c.Tensors[i]
+		a, b := make([]byte, w.Size), make([]byte, w.Size)
+		_, err1 := w.ReadAt(a, 0)
+		_, err2 := g.ReadAt(b, 0)
+		if err1 != nil || err2 != nil || g.Name != w.Name || g.DType != w.DType || !slices.Equal(g.Shape, w.Shape) || !bytes.Equal(a, b) {
+			t.Errorf("got %s %s %v, want %s %s %v with the same values; %v, %v", g.Name, g.DType, g.Shape, w.Name, w.DType, w.Shape, err1, err2)
+		}
+	}
+}
+
+func TestOpenDirReadsShardsOfPyTorch(t *testing.T) {
+	files, twin := torchModel(t)
+	c, err := OpenDir(writeFolder(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sameTensors(t, c, twin)
+}
+
+func TestSafetensorsGoBeforePyTorch(t *testing.T) {
+	files, _ := torchModel(t)
+	files["pytorch_model.bin"] = files["pytorch_model-00001-of-00002.bin"]
+	files[indexFile] = index("a", shard1)
+	files[shard1] = weights(1, "a")
+	c, err := OpenDir(writeFolder(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if len(c.Tensors) != 1 || c.Tensors[0].File != shard1 {
+		t.Errorf("got %d tensors, the first of %s", len(c.Tensors), c.Tensors[0].File)
 	}
 }
 
@@ -237,7 +304,7 @@ func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte(`{"weight_map":{"a":null}}`))
 	f.Add([]byte(`{"weight_map":[]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := parseIndex(data)
+		l, err := parseIndex(data, ".safetensors")
 		if err != nil {
 			return
 		}

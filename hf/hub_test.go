@@ -381,12 +381,11 @@ func TestOtherAnswersAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestWeightsThatAreNotSafetensors(t *testing.T) {
+func TestWeightsThatAreMissing(t *testing.T) {
 	for want, files := range map[string]map[string]string{
-		"PyTorch weights (.bin) only": {"config.json": "{}", "pytorch_model.bin": "x"},
-		"is an adapter":               {"adapter_config.json": "{}", "adapter_model.safetensors": "x"},
-		"has GGUF files":              {"x-Q4_K_M.gguf": "x"},
-		"no weights":                  {"config.json": "{}"},
+		"is an adapter":  {"adapter_config.json": "{}", "adapter_model.safetensors": "x"},
+		"has GGUF files": {"x-Q4_K_M.gguf": "x"},
+		"no weights":     {"config.json": "{}"},
 	} {
 		c := newClient(t, newHub(t, files))
 		_, err := c.OpenRemote(t.Context(), hubRef(""))

@@ -87,24 +87,27 @@ type closer context.CancelCauseFunc
 
 func (c closer) Close() error { c(fs.ErrClosed); return nil }
 
-// header reads the header of a file of weights: one request for its beginning, and a second for the rest of a long one.
+// header reads the header of a file of weights: as a rule one request for the beginning of a safetensors file, and two
+// for a file of PyTorch, whose directory is at its end.
 func (f *hubFile) header(ctx, life context.Context) ([]*safetensors.Tensor, error) {
-	r := &rangeReader{file: f, ctx: ctx, head: make([]byte, min(f.Size, headSize))}
-	if len(r.head) > 0 {
-		if _, err := f.readAt(ctx, r.head, 0); err != nil {
-			return nil, err
-		}
-	}
-	tensors, _, err := safetensors.ReadHeader(r, f.Size, f.Name)
-	r.ctx, r.head = life, nil
+	r := &rangeReader{file: f, ctx: ctx, keeps: true}
+	tensors, err := readTensors(r, f.Size, f.Name)
+	r.ctx, r.kept, r.keeps = life, nil, false
 	return tensors, err
 }
 
-// rangeReader is a file on the Hub as an io.ReaderAt, with its beginning kept while the header is read.
+// rangeReader is a file on the Hub as an io.ReaderAt. While the header is read it asks for more than is wanted, and keeps it.
 type rangeReader struct {
-	file *hubFile
-	ctx  context.Context // until Close; io.ReaderAt has none of its own
-	head []byte
+	file  *hubFile
+	ctx   context.Context // until Close; io.ReaderAt has none of its own
+	keeps bool
+	kept  []stretch
+}
+
+// stretch is some bytes of a file and where they begin.
+type stretch struct {
+	first int64
+	bytes []byte
 }
 
 func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
@@ -116,15 +119,44 @@ func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
 		p, end = p[:left], io.EOF
 	}
 	n := 0
-	if off < int64(len(r.head)) {
-		n = copy(p, r.head[off:])
-	}
-	if n < len(p) {
-		got, err := r.file.readAt(r.ctx, p[n:], off+int64(n))
+	for n < len(p) {
+		at := off + int64(n)
+		if k := r.take(p[n:], at); k > 0 {
+			n += k
+			continue
+		}
+		if r.keeps {
+			if err := r.fetch(at, int64(len(p)-n)); err != nil {
+				return n, err
+			}
+			continue
+		}
+		got, err := r.file.readAt(r.ctx, p[n:], at)
 		n += got
 		if err != nil {
 			return n, err
 		}
 	}
 	return n, end
+}
+
+// take copies what is kept of the bytes from off on.
+func (r *rangeReader) take(p []byte, off int64) int {
+	for _, s := range r.kept {
+		if off >= s.first && off < s.first+int64(len(s.bytes)) {
+			return copy(p, s.bytes[off-s.first:])
+		}
+	}
+	return 0
+}
+
+// fetch asks for n bytes from off on, and for at least headSize around them.
+func (r *rangeReader) fetch(off, n int64) error {
+	first := min(off, max(0, r.file.Size-headSize))
+	s := stretch{first, make([]byte, min(r.file.Size, max(off+n, first+headSize))-first)}
+	if _, err := r.file.readAt(r.ctx, s.bytes, first); err != nil {
+		return err
+	}
+	r.kept = append(r.kept, s)
+	return nil
 }

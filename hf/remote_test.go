@@ -1,12 +1,17 @@
 package hf
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -147,5 +152,69 @@ func TestARefThatCantBeWrittenDoesNoHarm(t *testing.T) {
 	}
 	if dir, _, err := c.Download(t.Context(), hubRef("v1"), nil); dir != want || err != nil {
 		t.Errorf("got %s, %v", dir, err)
+	}
+}
+
+// TestOpenRemoteReadsFilesOfPyTorch reads tensors of the Hub by ranges and then from the cache.
+func TestOpenRemoteReadsFilesOfPyTorch(t *testing.T) {
+	t.Parallel()
+	files, twin := torchModel(t)
+	c := newClient(t, newHub(t, files))
+	ck, err := c.OpenRemote(t.Context(), hubRef(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	sameTensors(t, ck, twin)
+
+	dir, _, err := c.Download(t.Context(), hubRef(""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	sameTensors(t, local, twin)
+}
+
+// TestOpenRemoteFetchesTheDirectoryOfAPyTorchFileAlone looks at a file with two megabytes of weights.
+func TestOpenRemoteFetchesTheDirectoryOfAPyTorchFileAlone(t *testing.T) {
+	t.Parallel()
+	const values = 500_000
+	number := "J" + string(binary.LittleEndian.AppendUint32(nil, values))
+	pickle := "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpu" + number +
+		"tQK\x00" + number + "\x85K\x01\x85\x89NtRs."
+	var file bytes.Buffer
+	w := zip.NewWriter(&file)
+	for _, m := range []struct {
+		name string
+		data []byte
+	}{{"m/data.pkl", []byte(pickle)}, {"m/data/0", make([]byte, 4*values)}, {"m/version", []byte("3")}} {
+		f, err := w.CreateHeader(&zip.FileHeader{Name: m.name, Method: zip.Store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Write(m.data)
+	}
+	w.Close()
+	s := newHub(t, map[string]string{"config.json": "{}", singleTorchFile: file.String()})
+	ck, err := newClient(t, s).OpenRemote(t.Context(), hubRef(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	if x := ck.Tensors[0]; x.Name != "w" || x.Size != 4*values {
+		t.Errorf("got %q of %d bytes", x.Name, x.Size)
+	}
+	var asked []string
+	for _, r := range s.Requests() {
+		if r.Content && r.Range != "" {
+			asked = append(asked, r.Range)
+		}
+	}
+	if end := file.Len() - 1; !slices.Equal(asked, []string{"bytes=0-131071", fmt.Sprintf("bytes=%d-%d", end-131071, end)}) {
+		t.Errorf("asked for %q", asked)
 	}
 }

@@ -124,7 +124,7 @@ func isCommit(s string) bool { return isHex(s, 40) }
 // smallFiles are the patterns of the files beside the weights that a conversion reads, all of which lie
 // at the top of a model.
 var smallFiles = []string{
-	"config*.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "modules.json", indexFile,
+	"config*.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "modules.json", indexFile, torchIndexFile,
 	"tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "sentencepiece*.model",
 	"chat_template*.json", "chat_template*.jinja", "README.md",
 }

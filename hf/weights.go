@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"path/filepath"
@@ -12,40 +13,55 @@ import (
 	"strings"
 
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
+	"github.com/nexus-quant/nexus-quant/hf/torchfile"
 )
 
 const (
-	singleFile = "model.safetensors"
-	indexFile  = "model.safetensors.index.json"
+	singleFile      = "model.safetensors"
+	indexFile       = "model.safetensors.index.json"
+	singleTorchFile = "pytorch_model.bin"
+	torchIndexFile  = "pytorch_model.bin.index.json"
 )
 
 // layout says where a model's weights are: the shards by name and, of a sharded model, what each must hold.
 type layout struct {
-	shards []string          // sorted
-	index  map[string]string // tensor to shard; nil for a single file
+	shards    []string          // sorted
+	index     map[string]string // tensor to shard; nil for a single file
+	indexName string            // of the index's file
 }
 
-// findWeights decides where the weights are, from the names of the model's files and its index. As in
-// transformers, model.safetensors goes before an index. who names the model in messages.
+// findWeights decides where the weights are, from the names of the model's files and its index. As in transformers,
+// safetensors go before files of PyTorch, and a single file before an index. who names the model in messages.
 func findWeights(who string, files fileReader) (layout, error) {
-	if files.has(singleFile) {
-		return layout{shards: []string{singleFile}}, nil
-	}
-	if !files.has(indexFile) {
-		names, err := files.names()
-		if err != nil {
-			return layout{}, fmt.Errorf("%s: %w", who, err)
+	for _, kind := range []struct{ single, index, suffix string }{
+		{singleFile, indexFile, ".safetensors"},
+		{singleTorchFile, torchIndexFile, ".bin"},
+	} {
+		if files.has(kind.single) {
+			return layout{shards: []string{kind.single}}, nil
 		}
-		return layout{}, noWeights(who, names)
+		if files.has(kind.index) {
+			return readIndex(who, files, kind.index, kind.suffix)
+		}
 	}
-	data, err := files.ReadFile(indexFile)
+	names, err := files.names()
 	if err != nil {
 		return layout{}, fmt.Errorf("%s: %w", who, err)
 	}
-	l, err := parseIndex(data)
+	return layout{}, noWeights(who, names)
+}
+
+// readIndex reads an index and looks whether all shards are there.
+func readIndex(who string, files fileReader, name, suffix string) (layout, error) {
+	data, err := files.ReadFile(name)
 	if err != nil {
-		return layout{}, fmt.Errorf("%s: %s: %w", who, indexFile, err)
+		return layout{}, fmt.Errorf("%s: %w", who, err)
 	}
+	l, err := parseIndex(data, suffix)
+	if err != nil {
+		return layout{}, fmt.Errorf("%s: %s: %w", who, name, err)
+	}
+	l.indexName = name
 	var missing []string
 	for _, shard := range l.shards {
 		if !files.has(shard) {
@@ -73,8 +89,8 @@ func missingShards(missing []string) string {
 	}
 }
 
-// parseIndex reads model.safetensors.index.json: {"metadata": {...}, "weight_map": {tensor: shard}}.
-func parseIndex(data []byte) (layout, error) {
+// parseIndex reads an index: {"metadata": {...}, "weight_map": {tensor: shard}}.
+func parseIndex(data []byte, suffix string) (layout, error) {
 	var doc struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
@@ -90,8 +106,8 @@ func parseIndex(data []byte) (layout, error) {
 		if err := checkName(shard); err != nil {
 			return layout{}, fmt.Errorf("weight_map: tensor %q: %w", tensor, err)
 		}
-		if !strings.HasSuffix(shard, ".safetensors") {
-			return layout{}, fmt.Errorf("weight_map: tensor %q: shard %q is not a .safetensors file", tensor, shard)
+		if !strings.HasSuffix(shard, suffix) {
+			return layout{}, fmt.Errorf("weight_map: tensor %q: shard %q is not a %s file", tensor, shard, suffix)
 		}
 		if !seen[shard] {
 			seen[shard] = true
@@ -122,9 +138,10 @@ func noWeights(who string, names []string) error {
 		e.Kind = ErrIncomplete
 		e.Message = "has shards of weights, but no " + indexFile
 		e.hint = "fetch " + indexFile + " from where the shards came from"
-	case has("pytorch_model*.bin"):
-		e.Message = "has PyTorch weights (.bin) only, which can run code when they are read"
-		e.hint = "convert it to safetensors first: https://huggingface.co/spaces/safetensors/convert, or model.save_pretrained(dir) in transformers"
+	case has("pytorch_model-*-of-*.bin"):
+		e.Kind = ErrIncomplete
+		e.Message = "has shards of weights, but no " + torchIndexFile
+		e.hint = "fetch " + torchIndexFile + " from where the shards came from"
 	case has("adapter_model.safetensors"), has("adapter_config.json"):
 		e.Message = "is an adapter (LoRA), not a whole model"
 		e.hint = "merge it into its base model first: model.merge_and_unload() in peft"
@@ -135,8 +152,8 @@ func noWeights(who string, names []string) error {
 		e.Message = "has GGUF files, but no " + singleFile
 		e.hint = "name the .gguf file itself"
 	default:
-		e.Message = fmt.Sprintf("no weights: neither %s nor %s", singleFile, indexFile)
-		e.hint = "a model is a folder with config.json, tokenizer files and .safetensors weights"
+		e.Message = fmt.Sprintf("no weights: neither %s nor %s nor %s", singleFile, indexFile, singleTorchFile)
+		e.hint = "a model is a folder with config.json, tokenizer files and .safetensors or .bin weights"
 	}
 	e.Message = who + ": " + e.Message
 	return e
@@ -149,7 +166,7 @@ func (l layout) collect(who string, headers map[string][]*safetensors.Tensor) ([
 	for _, shard := range l.shards {
 		for _, t := range headers[shard] {
 			if l.index != nil && l.index[t.Name] != shard {
-				return nil, &Error{Kind: ErrIncomplete, Message: extraTensor(who, t.Name, shard, l.index[t.Name])}
+				return nil, &Error{Kind: ErrIncomplete, Message: l.extraTensor(who, t.Name, shard)}
 			}
 			all = append(all, t)
 		}
@@ -161,7 +178,7 @@ func (l layout) collect(who string, headers map[string][]*safetensors.Tensor) ([
 			if i >= len(all) || all[i].Name != name {
 				return nil, &Error{
 					Kind:    ErrIncomplete,
-					Message: fmt.Sprintf("%s: tensor %q is in %s, but not in shard %s", who, name, indexFile, l.index[name]),
+					Message: fmt.Sprintf("%s: tensor %q is in %s, but not in shard %s", who, name, l.indexName, l.index[name]),
 				}
 			}
 		}
@@ -172,9 +189,18 @@ func (l layout) collect(who string, headers map[string][]*safetensors.Tensor) ([
 	return all, nil
 }
 
-func extraTensor(who, tensor, shard, want string) string {
-	if want == "" {
-		return fmt.Sprintf("%s: shard %s holds tensor %q, which %s doesn't list", who, shard, tensor, indexFile)
+func (l layout) extraTensor(who, tensor, shard string) string {
+	if want := l.index[tensor]; want != "" {
+		return fmt.Sprintf("%s: shard %s holds tensor %q, which %s has in %s", who, shard, tensor, l.indexName, want)
 	}
-	return fmt.Sprintf("%s: shard %s holds tensor %q, which %s has in %s", who, shard, tensor, indexFile, want)
+	return fmt.Sprintf("%s: shard %s holds tensor %q, which %s doesn't list", who, shard, tensor, l.indexName)
+}
+
+// readTensors reads the header of a file of weights, of the kind that its name says.
+func readTensors(r io.ReaderAt, size int64, name string) ([]*safetensors.Tensor, error) {
+	if strings.HasSuffix(name, ".bin") {
+		return torchfile.ReadHeader(r, size, name)
+	}
+	tensors, _, err := safetensors.ReadHeader(r, size, name)
+	return tensors, err
 }
