@@ -60,6 +60,7 @@ var exitCodes = map[jobs.Class]int{
 	jobs.Conflict:    exitFailed,
 	jobs.Forbidden:   exitFailed,
 	jobs.Unavailable: exitFailed,
+	jobs.Damaged:     exitFailed,
 }
 
 // exitCode is the one place that turns errors into exit codes.

@@ -35,7 +35,7 @@ func (d *decoder) remaining() int64 { return d.size - d.pos }
 // need fails unless the file has n more bytes, and tells whether all is well.
 func (d *decoder) need(n int64, what string) bool {
 	if d.err == nil && n > d.remaining() {
-		d.fail("%s at byte %d needs %d bytes, the file has %d left", what, d.pos, n, d.remaining())
+		d.fail("%s at byte %d needs %d bytes, the file has %d left: %w", what, d.pos, n, d.remaining(), ErrTruncated)
 	}
 	return d.err == nil
 }
@@ -91,7 +91,7 @@ func (d *decoder) u64(what string) uint64 {
 func (d *decoder) count(what string, width int64) int {
 	n := d.u64(what)
 	if d.err == nil && n > uint64(d.remaining()/width) {
-		d.fail("%s says %d of at least %d bytes each, the file has %d bytes left", what, n, width, d.remaining())
+		d.fail("%s says %d of at least %d bytes each, the file has %d bytes left: %w", what, n, width, d.remaining(), ErrTruncated)
 	}
 	if d.err == nil && n > maxLen {
 		d.fail("%s says %d, at most %d are allowed", what, n, maxLen)

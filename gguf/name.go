@@ -34,6 +34,12 @@ func isTypeName(s string) bool {
 	return strings.EqualFold(s, "FP16") || strings.EqualFold(s, "FP32")
 }
 
+// LaterShard tells whether a file's name is that of a shard of a split model other than the first.
+func LaterShard(name string) bool {
+	_, no, _, ok := cutShard(trimGGUF(name))
+	return ok && no > 1
+}
+
 func trimGGUF(name string) string {
 	const ext = ".gguf"
 	if n := len(name) - len(ext); n > 0 && strings.EqualFold(name[n:], ext) {

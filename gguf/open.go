@@ -25,7 +25,14 @@ type Reader struct {
 	Size     int64        // of all files, in bytes
 
 	files []io.ReaderAt // per tensor: its data section
+	homes []home        // per tensor
 	close []io.Closer
+}
+
+// home is where a tensor lies.
+type home struct {
+	path  int   // in Paths
+	start int64 // of its file's data section
 }
 
 // Open opens a GGUF file. Of a split model (NAME-00001-of-00003.gguf) any shard will do: all of them are
@@ -75,6 +82,11 @@ func (r *Reader) ReadTensorAt(i int, p []byte, off int64) (int, error) {
 	return io.NewSectionReader(r.files[i], t.Offset, t.Size).ReadAt(p, off)
 }
 
+// Place says which of Paths tensor i lies in, and the byte of that file at which it begins.
+func (r *Reader) Place(i int) (path int, offset int64) {
+	return r.homes[i].path, r.homes[i].start + r.Tensors[i].Offset
+}
+
 func openFile(path string) (*os.File, *File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -104,6 +116,7 @@ func (r *Reader) add(file *os.File, path string, f *File) {
 	for _, t := range f.Tensors {
 		r.Tensors = append(r.Tensors, t)
 		r.files = append(r.files, data)
+		r.homes = append(r.homes, home{len(r.Paths), f.DataOffset})
 	}
 	r.Paths = append(r.Paths, path)
 	r.close = append(r.close, file)
@@ -111,7 +124,7 @@ func (r *Reader) add(file *os.File, path string, f *File) {
 
 // addShards opens the files of a split model and checks that they are its files, in order.
 func (r *Reader) addShards(paths []string) error {
-	home := map[string]string{} // tensor name to path
+	seen := map[string]string{} // tensor name to path
 	var total int64
 	for i, path := range paths {
 		file, f, err := openFile(path)
@@ -129,10 +142,10 @@ func (r *Reader) addShards(paths []string) error {
 			}
 		}
 		for _, t := range f.Tensors {
-			if first, ok := home[t.Name]; ok {
+			if first, ok := seen[t.Name]; ok {
 				return fmt.Errorf("%s: tensor %q is also in %s", path, t.Name, filepath.Base(first))
 			}
-			home[t.Name] = path
+			seen[t.Name] = path
 		}
 	}
 	if int64(len(r.Tensors)) != total {

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,10 @@ func TestOpenFindsAllShardsFromAnyOfThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			got = append(got, fmt.Sprint(tensor.Name, b[0], b[15]))
+			file, at := r.Place(i)
+			if whole, err := os.ReadFile(r.Paths[file]); err != nil || !bytes.Equal(whole[at:at+16], b) {
+				t.Errorf("from shard %d: %s is not at byte %d of %s", no, tensor.Name, at, r.Paths[file])
+			}
 		}
 		if diff := cmp.Diff([]string{"a0 0", "b10 10", "c11 11", "d20 20"}, got); diff != "" {
 			t.Errorf("from shard %d (-want +got):\n%s", no, diff)

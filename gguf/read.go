@@ -20,6 +20,9 @@ type File struct {
 // ErrNotGGUF is returned when a file doesn't start with GGUF's magic.
 var ErrNotGGUF = errors.New("not a GGUF file")
 
+// ErrTruncated is returned when a file ends before what its header says.
+var ErrTruncated = errors.New("the file is cut off")
+
 // Read parses the header of a GGUF file of size bytes, version 2 or 3, little-endian. It reads no weights.
 //
 // It refuses what ggml's gguf_init_from_file and llama.cpp's loader refuse: a foreign byte order, lengths
@@ -152,7 +155,7 @@ func readTensor(d *decoder, i int) (t TensorInfo, err error) {
 // the end of the file. The padding of the last tensor may be missing.
 func (f *File) checkPlaces() error {
 	if f.DataOffset > f.Size {
-		return fmt.Errorf("data section starts at byte %d, the file has %d", f.DataOffset, f.Size)
+		return fmt.Errorf("data section starts at byte %d, the file has %d: %w", f.DataOffset, f.Size, ErrTruncated)
 	}
 	var next int64
 	for _, t := range f.Tensors {
@@ -166,7 +169,7 @@ func (f *File) checkPlaces() error {
 			return fmt.Errorf("tensor %q: offset %d leaves a gap, want %d", t.Name, t.Offset, next)
 		}
 		if left := f.Size - f.DataOffset - next; t.Size > left {
-			return fmt.Errorf("tensor %q: needs %d bytes from byte %d on, the file has %d there", t.Name, t.Size, f.DataOffset+next, max(left, 0))
+			return fmt.Errorf("tensor %q: needs %d bytes from byte %d on, the file has %d there: %w", t.Name, t.Size, f.DataOffset+next, max(left, 0), ErrTruncated)
 		}
 		next += pad(t.Size, f.Alignment)
 	}

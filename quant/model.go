@@ -47,7 +47,7 @@ func (t *modelTensor) tensor() Tensor {
 // The keys that record which commit of which Hub model an output was made from.
 const (
 	keySourceRepo   = "general.source.huggingface.repository"
-	keySourceCommit = "general.source.huggingface.commit"
+	KeySourceCommit = "general.source.huggingface.commit"
 )
 
 // FromCheckpoint maps a checkpoint in Hugging Face layout.
@@ -78,7 +78,7 @@ func (m *Model) take(mapped *arch.Model) error {
 		m.Metadata.Set(keySourceRepo, m.Repo)
 	}
 	if m.Commit != "" {
-		m.Metadata.Set(keySourceCommit, m.Commit)
+		m.Metadata.Set(KeySourceCommit, m.Commit)
 	}
 	for _, t := range mapped.Tensors {
 		s, err := fromCheckpoint(t)
@@ -94,7 +94,7 @@ func (m *Model) take(mapped *arch.Model) error {
 func FromGGUF(r *gguf.Reader, name string) (*Model, error) {
 	m := &Model{Name: name, Metadata: r.Metadata.Clone()}
 	m.Repo, _ = m.Metadata.String(keySourceRepo)
-	m.Commit, _ = m.Metadata.String(keySourceCommit)
+	m.Commit, _ = m.Metadata.String(KeySourceCommit)
 	for i, t := range r.Tensors {
 		s, err := fromGGUF(r, i)
 		if err != nil {

@@ -159,6 +159,13 @@ type TypeInfo struct {
 	Quality     string  `json:"quality"`
 }
 
+// TensorTypeInfo is a type that a tensor of a GGUF file may have.
+type TensorTypeInfo struct {
+	Value    string  `json:"value"`
+	Bits     float64 `json:"bits_per_weight"`
+	Writable bool    `json:"writable"` // it may be asked for
+}
+
 // jobOf turns a record of the registry into the contract's.
 func jobOf(r registry.Job) Job {
 	j := Job{

@@ -29,6 +29,7 @@ const (
 	Conflict                 // something is not in a state for it: still running, already ended
 	Forbidden                // outside the folders that may be touched
 	Unavailable              // the Hub can't be reached
+	Damaged                  // a local model's files are not what they should be
 )
 
 // ClassOf sorts an error. It is the one place that does.
@@ -50,6 +51,8 @@ func ClassOf(err error) Class {
 		return NotFound
 	case errors.Is(err, hf.ErrOffline), isA[net.Error](err):
 		return Unavailable
+	case isA[*DamagedError](err):
+		return Damaged
 	case isA[*DiskError](err), isA[*quant.DiskError](err), isA[*quant.MemoryError](err):
 		return NoResources
 	}

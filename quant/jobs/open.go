@@ -85,7 +85,7 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 	case Local:
 		c, err := hf.OpenDir(ref.Path)
 		if err != nil {
-			return nil, err
+			return nil, damaged(ref.Path, err)
 		}
 		return fromCheckpoint(c, ref, kind, r)
 	default:
@@ -113,7 +113,7 @@ func fromCheckpoint(c *hf.Checkpoint, ref hf.Ref, kind Kind, r *Request) (*sourc
 func openGGUF(ref hf.Ref) (*source, error) {
 	f, err := gguf.Open(ref.Path)
 	if err != nil {
-		return nil, err
+		return nil, damaged(ref.Path, err)
 	}
 	m, err := quant.FromGGUF(f, gguf.TrimType(filepath.Base(ref.Path)))
 	if err != nil {

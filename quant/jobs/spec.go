@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/quant"
 )
 
@@ -183,6 +184,15 @@ func (s *Service) GGUFTypes() []TypeInfo {
 	return list
 }
 
+// TensorTypes lists the types that a tensor may have.
+func (s *Service) TensorTypes() []TensorTypeInfo {
+	var list []TensorTypeInfo
+	for _, t := range gguf.Types() {
+		list = append(list, TensorTypeInfo{t.Name, t.Type.BitsPerWeight(), quant.CanWrite(t.Type)})
+	}
+	return list
+}
+
 // ForbiddenError is returned for a path that the server may not touch.
 type ForbiddenError struct {
 	Path    string
@@ -216,8 +226,8 @@ func (s *Service) allowed(r *Request, kind Kind) error {
 		if err != nil {
 			return err
 		}
-		if !s.settings.within(abs) {
-			return &ForbiddenError{Path: path, Allowed: s.settings.folders()}
+		if err := s.readable(abs); err != nil {
+			return err
 		}
 	}
 	return nil

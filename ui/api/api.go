@@ -33,6 +33,9 @@ type Service interface {
 	InspectModel(ctx context.Context, source, revision string) (*jobs.ModelInfo, error)
 	Formats() []jobs.FormatInfo
 	GGUFTypes() []jobs.TypeInfo
+	TensorTypes() []jobs.TensorTypeInfo
+	GGUFFiles(ctx context.Context, search string, limit int) (jobs.FileList, error)
+	InspectFile(path string) (*jobs.Inspection, error)
 	Models(f jobs.ModelFilter) (jobs.ModelList, error)
 	Model(id string) (jobs.Model, error)
 	Variants(id string) ([]jobs.Variant, error)
@@ -96,6 +99,7 @@ func New(service Service, o Options) *API {
 				{Name: tagJobs, Description: "Jobs and the files that they make."},
 				{Name: tagPlan, Description: "What can be made, and what it would take. Only headers are read."},
 				{Name: tagRegistry, Description: "Finished models."},
+				{Name: tagFiles, Description: "GGUF files below the allowed folders, whoever made them."},
 			},
 		},
 		Formats:      map[string]huma.Format{jsonType: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
@@ -106,6 +110,7 @@ func New(service Service, o Options) *API {
 	a.registerEvents()
 	a.registerPlan()
 	a.registerRegistry()
+	a.registerFiles()
 	a.describe()
 	a.mux.HandleFunc("GET /healthz", a.health)
 	a.mux.HandleFunc("GET /metrics", a.serveMetrics)

@@ -83,7 +83,9 @@ get /api/v1/registry/models/{id}/variants 200 404
 get /api/v1/registry/variant 200 404
 get /api/v1/registry/models/{id}/rating 200 404
 post /api/v1/registry/models/{id}/rating 200 404 422
-get /api/v1/registry/recommendations 200`[1:], "\n") {
+get /api/v1/registry/recommendations 200
+get /api/v1/files 200 422
+get /api/v1/files/inspect 200 400 403 404 422`[1:], "\n") {
 		word := strings.Fields(line)
 		op, ok := d.Paths[word[1]][word[0]]
 		if !ok || op.Summary == "" {

@@ -128,6 +128,7 @@ var statuses = map[jobs.Class]int{
 	jobs.Cancelled:   http.StatusServiceUnavailable, // the server stops, or nobody waits for the answer
 	jobs.Forbidden:   http.StatusForbidden,
 	jobs.Unavailable: http.StatusBadGateway,
+	jobs.Damaged:     http.StatusBadRequest,
 }
 
 func statusOf(err error) int {

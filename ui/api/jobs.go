@@ -16,6 +16,7 @@ const (
 	tagJobs     = "Jobs"
 	tagPlan     = "Planning"
 	tagRegistry = "Registry"
+	tagFiles    = "Files"
 
 	jobsPath = base + "/quantize/jobs"
 )

@@ -12,7 +12,8 @@ import (
 const quantizePath = base + "/quantize"
 
 type typeList struct {
-	Types []jobs.TypeInfo `json:"types"`
+	Types       []jobs.TypeInfo       `json:"types"`
+	TensorTypes []jobs.TensorTypeInfo `json:"tensor_types" doc:"Of single tensors"`
 }
 
 type estimateInput struct {
@@ -41,7 +42,9 @@ func (a *API) registerPlan() {
 	huma.Register(a.huma, operation(http.MethodGet, quantizePath+"/formats", "list-formats", tagPlan, "List the output formats"),
 		func(context.Context, *none) (*body[[]jobs.FormatInfo], error) { return answer(s.Formats(), nil) })
 	huma.Register(a.huma, operation(http.MethodGet, quantizePath+"/formats/gguf/types", "list-gguf-types", tagPlan, "List the GGUF file types"),
-		func(context.Context, *none) (*body[typeList], error) { return answer(typeList{s.GGUFTypes()}, nil) })
+		func(context.Context, *none) (*body[typeList], error) {
+			return answer(typeList{s.GGUFTypes(), s.TensorTypes()}, nil)
+		})
 	huma.Register(a.huma, operation(http.MethodGet, quantizePath+"/models/inspect", "inspect-model", tagPlan, "Look at a model before using it", 400, 404, 422, 424),
 		func(ctx context.Context, in *inspectInput) (*body[*jobs.ModelInfo], error) {
 			return answer(s.InspectModel(ctx, in.Source, in.Revision))
