@@ -23,7 +23,7 @@ var files embed.FS
 // Routes are the patterns of everything that the page answers: its files, and the addresses of its views, which all
 // give index.html.
 var Routes = []string{
-	"GET /{$}", "GET /quantization", "GET /jobs", "GET /jobs/{id}", "GET /registry", "GET /registry/{id...}", "GET /settings",
+	"GET /{$}", "GET /quantization", "GET /jobs", "GET /jobs/{id}", "GET /registry", "GET /registry/{id...}", "GET /inspect", "GET /settings",
 	"GET /static/{file...}", "GET /favicon.ico",
 }
 
@@ -141,7 +141,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // view tells whether a path is one of the page's views.
 func view(p string) bool {
 	switch p {
-	case "/", "/quantization", "/jobs", "/registry", "/settings":
+	case "/", "/quantization", "/jobs", "/registry", "/inspect", "/settings":
 		return true
 	}
 	job, of := strings.CutPrefix(p, "/jobs/")

@@ -35,7 +35,7 @@ func TestEveryViewIsTheSamePage(t *testing.T) {
 	for _, route := range Routes {
 		mux.Handle(route, page)
 	}
-	for _, target := range []string{"/", "/quantization", "/jobs", "/jobs/3ef62cdc", "/registry", "/registry/org/name", "/settings"} {
+	for _, target := range []string{"/", "/quantization", "/jobs", "/jobs/3ef62cdc", "/registry", "/registry/org/name", "/inspect?path=/a.gguf", "/settings"} {
 		r := get(t, mux, target)
 		b, _ := io.ReadAll(r.Body)
 		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "text/html; charset=utf-8" {

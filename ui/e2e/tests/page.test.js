@@ -1,66 +1,19 @@
 // The page in a browser, against a real server, real jobs and the project's own small model.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { createRequire } from "node:module";
-import { browse, folder, makeSlowModel, openPage, screenshots, Server, smallModel } from "../harness.js";
+import { test } from "node:test";
+import { folder, openPage, Server } from "../harness.js";
+import * as suite from "../suite.js";
 
-process.env.NEXUS_QUANT_KERNELS = "generic"; // slower, so that there is something to watch; the bytes are the same
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const keep = process.env.SCREENSHOTS === "1"; // writes docs/screenshots anew
-
-let dir, server, context, slow, tiny;
-
-before(async () => {
-  dir = folder(process.env.E2E_DIR);
-  server = new Server(dir.path);
-  tiny = smallModel(join(server.models, "nexus-tiny-llama"));
-  slow = makeSlowModel(join(server.models, "nexus-small-60-layers"), 60);
-  await server.start();
-  context = await browse(join(dir.path, "chrome"));
-  if (keep) mkdirSync(screenshots, { recursive: true });
-}, { timeout: 180_000 });
-
-after(async () => {
-  await context?.close();
-  await server?.stop();
-  dir?.remove();
-});
-
-/** Runs a test on a page of its own, and fails it for everything that went wrong there. */
-function browserTest(name, options, fn) {
-  test(name, { timeout: 120_000 }, async () => {
-    const { page, faults } = await openPage(context, options);
-    page.setDefaultTimeout(20_000);
-    try {
-      await fn(page);
-      assert.deepEqual(faults, []);
-    } finally { await page.close(); }
-  });
-}
-
-/** No serious finding of axe, on what is shown now. axe is run past the policy, as a tool of the browser. */
-async function accessible(page, what) {
-  await page.evaluate(() => Promise.all(document.getAnimations().map((a) => (a.effect?.getTiming().iterations === Infinity ? null : a.finished))));
-  const session = await page.context().newCDPSession(page);
-  await session.send("Runtime.evaluate", { expression: axe });
-  const { result } = await session.send("Runtime.evaluate", {
-    expression: `axe.run(document, { resultTypes: ["violations"] }).then((r) => JSON.stringify(r.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160) + " " + n.failureSummary).join(" | "))))`,
-    awaitPromise: true, returnByValue: true,
-  });
-  await session.detach();
-  assert.deepEqual(JSON.parse(result.value), [], `axe on ${what}`);
-}
-
-async function shoot(page, name, clip) {
-  if (keep) await page.screenshot({ path: join(screenshots, `${name}.png`), ...clip });
-}
+const { accessible, shoot } = suite;
+const s = suite.suite();
+const browserTest = (name, options, fn) => suite.browserTest(s, name, options, fn);
 
 const type = (page, name) => page.locator(".cards.types label", { has: page.locator("strong", { hasText: new RegExp(`^${name}$`) }) });
 
 async function choose(page, source, ...types) {
-  await page.goto(server.url + "/quantization");
+  await page.goto(s.server.url + "/quantization");
   await page.fill("#model", source);
   await page.waitForSelector(".facts");
   await page.waitForSelector(".point");
@@ -68,7 +21,7 @@ async function choose(page, source, ...types) {
 }
 
 browserTest("a first visitor is led to a new job, with the cursor in the model field", { width: 1024 }, async (page) => {
-  await page.goto(server.url + "/");
+  await page.goto(s.server.url + "/");
   await page.waitForSelector("#model");
   assert.equal(new URL(page.url()).pathname, "/quantization");
   await page.waitForFunction(() => document.activeElement?.id === "model");
@@ -84,7 +37,7 @@ browserTest("a first visitor is led to a new job, with the cursor in the model f
 
 browserTest("the first load is light, and usable in under 200 ms", { width: 1024 }, async (page) => {
   const load = async () => {
-    await page.goto(server.url + "/quantization");
+    await page.goto(s.server.url + "/quantization");
     await page.waitForSelector("#model");
     return page.evaluate(() => ({
       bytes: performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).reduce((n, e) => n + (e.transferSize ?? 0), 0),
@@ -103,7 +56,7 @@ browserTest("the first load is light, and usable in under 200 ms", { width: 1024
 });
 
 browserTest("the wizard leads from a name to finished files", { width: 1024, height: 900 }, async (page) => {
-  await choose(page, tiny, "Q4_K_M");
+  await choose(page, s.tiny, "Q4_K_M");
   assert.match(await page.textContent(".facts"), /llama.*6\.82.*BF16.*13\.6/s);
   assert.match(await page.textContent(".formats"), /GPTQ.*not available/s);
   assert.equal(await page.locator(".formats input:enabled").count(), 1);
@@ -112,7 +65,7 @@ browserTest("the wizard leads from a name to finished files", { width: 1024, hei
   await page.waitForFunction(() => !document.querySelector(".summary .primary")?.hasAttribute("disabled"));
   assert.match(await page.textContent(".command code"), /^nexus-quant quantize \S+nexus-tiny-llama -t Q8_0,Q4_K_M$/);
   // the sizes are those of the estimate, to the byte
-  const estimate = await server.call("POST", "/quantize/estimate", { source_model: tiny, output_formats: ["gguf"], gguf_quant_types: ["Q8_0", "Q4_K_M"] });
+  const estimate = await s.server.call("POST", "/quantize/estimate", { source_model: s.tiny, output_formats: ["gguf"], gguf_quant_types: ["Q8_0", "Q4_K_M"] });
   const shown = await page.locator(".step .table td.num[title]").evaluateAll((l) => l.map((e) => Number(e.title.replace(/\D/g, ""))));
   assert.deepEqual(shown, estimate.outputs.map((o) => o.bytes));
   await accessible(page, "the wizard");
@@ -131,7 +84,7 @@ browserTest("the wizard leads from a name to finished files", { width: 1024, hei
 });
 
 browserTest("options change the plan and the command, and bad ones are said before anything starts", { width: 1024 }, async (page) => {
-  await choose(page, tiny);
+  await choose(page, s.tiny);
   const size = () => page.locator(".step .table td.num[title]").first().getAttribute("title");
   await page.waitForSelector(".step .table td.num[title]");
   const before = await size();
@@ -149,58 +102,52 @@ browserTest("options change the plan and the command, and bad ones are said befo
   assert.match(await type(page, "Q8_0").textContent(), /left for context/);
 });
 
-test("a model that can't be used says why, and nothing can be created", { timeout: 60_000 }, async () => {
-  const { page, faults } = await openPage(context, { width: 1024 });
-  await page.goto(server.url + "/quantization");
-  for (const [name, words] of [["/etc/passwd", /not \.gguf/], ["/etc", /outside the allowed folders/], [join(tiny, "nothing"), /nothing/], ["no-such/model", /offline|can't be reached|not found/i]]) {
+browserTest("a model that can't be used says why, and nothing can be created", { width: 1024, expects: /status of (4\d\d|502)/ }, async (page) => {
+  await page.goto(s.server.url + "/quantization");
+  for (const [name, words] of [["/etc/passwd", /not \.gguf/], ["/etc", /outside the allowed folders/], [join(s.tiny, "nothing"), /nothing/], ["no-such/model", /offline|can't be reached|not found/i]]) {
     await page.fill("#model", name);
     await page.waitForFunction((w) => new RegExp(w[0], w[1]).test(document.querySelector("#model-says")?.textContent ?? ""), [words.source, words.flags]);
     assert.ok(await page.isDisabled(".summary > .primary"));
     assert.equal(await page.getAttribute("#model", "aria-invalid"), "true");
   }
   await accessible(page, "a refusal");
-  assert.deepEqual(faults.filter((f) => !/status of (4\d\d|502)/.test(f)), []); // a refused request is no fault of the page
-  await page.close();
 });
 
 browserTest("a running job is followed live, without polling", { width: 1024, height: 900 }, async (page) => {
-  const job = await server.job({ source_model: slow, name: "Four types at once", gguf_quant_types: ["Q4_K_M", "Q5_K_M", "Q3_K_M", "Q2_K"], config: { threads: 1 } });
-  const waits = await server.job({ source_model: slow, name: "Waits its turn", gguf_quant_types: ["Q6_K"], config: { threads: 1 } });
-  await page.goto(server.url + "/");
+  const job = await s.server.job({ source_model: s.slow, name: "Four types at once", gguf_quant_types: ["Q4_K_M", "Q5_K_M", "Q3_K_M", "Q2_K"], config: { threads: 1 } });
+  const waits = await s.server.job({ source_model: s.slow, name: "Waits its turn", gguf_quant_types: ["Q6_K"], config: { threads: 1 } });
+  await page.goto(s.server.url + "/");
   await page.waitForURL(/\/jobs$/); // who has jobs lands on them
   await page.waitForSelector("text=Next in the queue");
   await page.waitForSelector(".job.quantizing .num.faint >> text=left");
   const requests = [];
   page.on("request", (r) => requests.push(r.url()));
-  const seen = new Set();
-  for (let i = 0; i < 12; i++) {
-    seen.add(await page.locator(".job.quantizing .progress .num").textContent());
-    await page.waitForTimeout(150);
-  }
-  assert.ok(seen.size >= 3, `progress was seen as ${[...seen]}`);
+  await page.waitForFunction(() => { // three steps of progress come by themselves
+    const seen = (/** @type {any} */ (globalThis).seen ??= new Set());
+    return seen.add(document.querySelector(".job.quantizing .progress .num")?.textContent).size >= 3;
+  });
   assert.deepEqual(requests, []);
   await accessible(page, "jobs");
   await shoot(page, "jobs");
   await page.click("text=Four types at once");
   await page.waitForSelector(".breath:not([hidden])", { state: "attached" });
   await page.waitForSelector(".spark svg");
-  await page.waitForTimeout(700);
   await accessible(page, "a running job");
   await shoot(page, "job", { clip: { x: 0, y: 0, width: 1024, height: 1180 }, fullPage: true });
   await page.click(".title-side >> text=Cancel");
   await page.click("dialog >> text=Keep it running");
-  assert.equal((await server.call("GET", `/quantize/jobs/${job.id}`)).cancel_requested, false);
+  assert.equal((await s.server.call("GET", `/quantize/jobs/${job.id}`)).cancel_requested, false);
   await page.click(".title-side >> text=Cancel");
   await accessible(page, "a question");
   await page.click("dialog >> text=Cancel the job");
   await page.waitForSelector(".title .state.cancelled");
-  assert.equal((await server.ended(job.id)).status, "cancelled");
+  assert.equal((await s.server.ended(job.id)).status, "cancelled");
   for (const o of job.estimate.outputs) assert.ok(!existsSync(o.path) && !existsSync(o.path + ".partial"), `${o.path} is left`);
   await page.click("button >> text=Retry");
   await page.waitForSelector(".title .state:is(.queued, .quantizing)");
-  await server.call("POST", `/quantize/jobs/${job.id}/cancel`);
-  await server.call("POST", `/quantize/jobs/${waits.id}/cancel`).catch(() => {}); // it may have ended
-  await server.ended(waits.id);
+  await s.server.call("POST", `/quantize/jobs/${job.id}/cancel`);
+  await s.server.call("POST", `/quantize/jobs/${waits.id}/cancel`).catch(() => {}); // it may have ended
+  await s.server.ended(waits.id);
   await page.waitForSelector(".title .state.cancelled");
   await page.click(".title-side button >> text=Delete");
   await page.click("dialog >> text=Delete the job");
@@ -209,23 +156,23 @@ browserTest("a running job is followed live, without polling", { width: 1024, he
 });
 
 browserTest("a server that is restarted is found again, and its job goes on", { width: 1024, offline: true }, async (page) => {
-  const job = await server.job({ source_model: slow, name: "Survives", gguf_quant_types: ["Q5_K_M", "Q3_K_M"], config: { threads: 1 } });
-  await page.goto(`${server.url}/jobs/${job.id}`);
+  const job = await s.server.job({ source_model: s.slow, name: "Survives", gguf_quant_types: ["Q5_K_M", "Q3_K_M"], config: { threads: 1 } });
+  await page.goto(`${s.server.url}/jobs/${job.id}`);
   await page.waitForFunction(() => parseFloat(document.querySelector(".progress.big .num")?.textContent ?? "0") > 5);
-  await server.stop();
+  await s.server.stop();
   await page.waitForSelector("text=Connection lost");
   await accessible(page, "a lost connection");
-  await server.start();
+  await s.server.start();
   await page.waitForSelector(".band.lost", { state: "detached" });
-  await page.waitForSelector(".title .state:is(.quantizing, .completed)", { timeout: 30_000 });
-  await page.waitForSelector(".title .state.completed", { timeout: 60_000 });
-  assert.equal((await server.ended(job.id)).status, "completed");
+  await page.waitForSelector(".title .state:is(.quantizing, .completed)");
+  await page.waitForSelector(".title .state.completed");
+  assert.equal((await s.server.ended(job.id)).status, "completed");
 });
 
 browserTest("deleting says what it frees, and frees it", { width: 1024 }, async (page) => {
-  const job = await server.job({ name: "To be deleted", gguf_quant_types: ["Q5_0"] });
-  const done = await server.ended(job.id);
-  await page.goto(server.url + "/jobs");
+  const job = await s.server.job({ name: "To be deleted", gguf_quant_types: ["Q5_0"] });
+  const done = await s.server.ended(job.id);
+  await page.goto(s.server.url + "/jobs");
   await page.fill("#search", "to be deleted q5_0");
   await page.waitForFunction(() => document.querySelectorAll(".job").length === 1);
   await page.click(".job button >> text=Delete");
@@ -237,9 +184,9 @@ browserTest("deleting says what it frees, and frees it", { width: 1024 }, async 
 });
 
 browserTest("the registry compares the files of a model, and keeps what was thought of it", { width: 1024, height: 900 }, async (page) => {
-  const job = await server.job({ name: "For the registry", gguf_quant_types: ["Q6_K", "Q3_K_M", "Q2_K"] });
-  const done = await server.ended(job.id);
-  await page.goto(server.url + "/registry");
+  const job = await s.server.job({ name: "For the registry", gguf_quant_types: ["Q6_K", "Q3_K_M", "Q2_K"] });
+  const done = await s.server.ended(job.id);
+  await page.goto(s.server.url + "/registry");
   await page.click("h2 >> text=nexus-tiny-llama");
   await page.waitForURL(/\/registry\/nexus-tiny-llama$/);
   await page.waitForFunction(() => document.querySelectorAll(".sidebyside canvas").length === 2);
@@ -257,9 +204,8 @@ browserTest("the registry compares the files of a model, and keeps what was thou
   await page.reload();
   await page.waitForFunction(() => /** @type {any} */ (document.querySelector("#notes"))?.value.includes("at night"));
   assert.match(await page.textContent(".stars"), /4 of 5/);
-  const { unlinkSync } = await import("node:fs");
   unlinkSync(done.outputs[2].file_path);
-  await page.goto(server.url + "/registry");
+  await page.goto(s.server.url + "/registry");
   await page.waitForSelector("text=File is missing");
   await accessible(page, "the registry");
   await shoot(page, "registry");
@@ -271,30 +217,27 @@ browserTest("the registry compares the files of a model, and keeps what was thou
 });
 
 browserTest("every address can be opened directly", { width: 1024 }, async (page) => {
-  const job = await server.job({ name: "Deep", gguf_quant_types: ["Q4_0"], config: { force: true } });
-  await server.ended(job.id);
+  const job = await s.server.job({ name: "Deep", gguf_quant_types: ["Q4_0"], config: { force: true } });
+  await s.server.ended(job.id);
   for (const [path, words] of [["/jobs", "Jobs"], ["/quantization", "New job"], ["/registry", "Registry"], ["/settings", "Settings and health"], [`/jobs/${job.id}`, "Deep"], ["/registry/nexus-tiny-llama", "nexus-tiny-llama"]]) {
-    await page.goto(server.url + path);
+    await page.goto(s.server.url + path);
     await page.waitForFunction((w) => document.querySelector("h1")?.textContent === w, words);
     assert.equal(new URL(page.url()).pathname, path);
   }
-  await page.goto(server.url + "/settings");
+  await page.goto(s.server.url + "/settings");
   await page.waitForSelector("text=No token is set");
   await accessible(page, "settings");
 });
 
-test("a job that is not there is said to be missing", { timeout: 60_000 }, async () => {
-  const { page, faults } = await openPage(context, { width: 1024 });
-  await page.goto(server.url + "/jobs/00000000-0000-0000-0000-000000000000");
+browserTest("a job that is not there is said to be missing", { width: 1024, expects: /status of 404/ }, async (page) => {
+  await page.goto(s.server.url + "/jobs/00000000-0000-0000-0000-000000000000");
   await page.waitForSelector(".notice.bad");
   await page.click("text=All jobs");
   await page.waitForURL(/\/jobs$/);
-  assert.deepEqual(faults.filter((f) => !/status of 404/.test(f)), []);
-  await page.close();
 });
 
 browserTest("the wall is walked through with the arrow keys", { width: 1024 }, async (page) => {
-  await choose(page, tiny);
+  await choose(page, s.tiny);
   const canvas = page.locator(".preview canvas");
   await canvas.focus();
   const said = () => page.locator(".preview .wall > .unseen").textContent();
@@ -310,7 +253,7 @@ browserTest("the wall is walked through with the arrow keys", { width: 1024 }, a
 });
 
 browserTest("a wall of ten thousand cells is drawn without a stutter", { width: 1024 }, async (page) => {
-  await page.goto(server.url + "/settings");
+  await page.goto(s.server.url + "/settings");
   const times = await page.evaluate(async () => {
     const { html, render } = await import("/static/vendor/preact.js");
     const { Wall } = await import("/static/js/wall.js");
@@ -338,7 +281,7 @@ test("a server with a token lets a browser in by the address, and keeps it in", 
   const home = folder();
   const token = join(home.path, "token");
   const secured = await new Server(home.path).start(["--token-file", token]);
-  const { page, faults } = await openPage(context, { width: 1024 });
+  const { page, faults } = await openPage(s.context, { width: 1024 });
   t.after(async () => {
     await page.close();
     await secured.stop();
@@ -357,20 +300,15 @@ test("a server with a token lets a browser in by the address, and keeps it in", 
 for (const width of [390, 1024, 1920]) {
   for (const dark of [false, true]) {
     browserTest(`nothing overflows at ${width} px, ${dark ? "dark" : "light"}`, { width, height: width === 390 ? 844 : 1080, dark }, async (page) => {
-      const [{ id }] = (await server.call("GET", "/quantize/jobs?status=completed&limit=1")).jobs;
+      const [{ id }] = (await s.server.call("GET", "/quantize/jobs?status=completed&limit=1")).jobs;
       for (const path of ["/quantization", "/jobs", `/jobs/${id}`, "/registry", "/registry/nexus-tiny-llama", "/settings"]) {
-        await page.goto(server.url + path);
+        await page.goto(s.server.url + path);
         if (path === "/quantization") {
-          await page.fill("#model", tiny);
+          await page.fill("#model", s.tiny);
           await page.waitForSelector(".step .table");
         }
-        await page.waitForSelector(".loading", { state: "detached" });
-        await page.waitForTimeout(250);
-        const wide = await page.evaluate(() => ({
-          page: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-          parts: [...document.querySelectorAll("main *")].filter((e) => !e.closest(".scroll, .log, svg, .unseen, .tip, .command") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((e) => e.outerHTML.slice(0, 120)),
-        }));
-        assert.deepEqual(wide, { page: 0, parts: [] }, path);
+        await suite.settled(page);
+        await suite.fits(page, path);
         if (dark || width === 390) await accessible(page, `${path} at ${width}`);
         const name = { "/quantization": "new-job", "/jobs": "jobs", "/registry/nexus-tiny-llama": "model" }[path];
         if (name && width === 390 && !dark) await shoot(page, `${name}-phone`);

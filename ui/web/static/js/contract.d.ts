@@ -62,4 +62,17 @@ export interface Health {
   error?: string; folders: string[]; models_dir: string; threads: number; max_memory_bytes: number; concurrency: number;
 }
 
+export interface TensorTypeInfo { value: string; bits_per_weight: number; writable: boolean }
+
+export interface FileEntry { path: string; bytes: number; modified_at: string }
+export interface FileList { folders: string[]; files: FileEntry[]; total: number; partial: boolean }
+
+export interface MetaEntry { key: string; type: string; length?: number; value: any }
+export interface FileTensor { name: string; shape: number[]; type: string; elements: number; bytes: number; role: string; file: number; offset: number }
+export interface TypeCount { type: string; tensors: number; elements: number; bytes: number }
+export interface Inspection {
+  model: string; architecture: string; file_type?: string; parameters: number; bytes: number; bits_per_weight: number; context_length?: number;
+  metadata: MetaEntry[]; types: TypeCount[]; tensors: FileTensor[]; files?: { path: string; bytes: number }[];
+}
+
 export interface LogEvent { seq: number; time: string; type: string; level?: string; msg?: string; message?: string; data?: any }

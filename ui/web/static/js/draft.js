@@ -35,6 +35,8 @@ export const offers = signal({ state: "none", of: new Map(), without: new Map() 
 export const plan = signal({ state: "none" });
 /** @type {import("../vendor/preact.js").Signal<import("./contract").TypeInfo[]>} */
 export const catalogue = signal([]);
+/** Types that single tensors may be given. @type {import("../vendor/preact.js").Signal<import("./contract").TensorTypeInfo[]>} */
+export const tensorTypes = signal([]);
 /** @type {import("../vendor/preact.js").Signal<import("./contract").FormatInfo[]>} */
 export const formats = signal([]);
 /** @type {import("../vendor/preact.js").Signal<any>} */
@@ -104,7 +106,7 @@ export function toggle(type) {
 export async function prepare() {
   try {
     const [f, t] = await Promise.all([get("/quantize/formats"), get("/quantize/formats/gguf/types")]);
-    batch(() => { formats.value = f; catalogue.value = t.types; catalogueError.value = null; });
+    batch(() => { formats.value = f; catalogue.value = t.types; tensorTypes.value = t.tensor_types.filter((/** @type {import("./contract").TensorTypeInfo} */ x) => x.writable).sort((/** @type {any} */ a, /** @type {any} */ b) => b.bits_per_weight - a.bits_per_weight); catalogueError.value = null; });
   } catch (e) { catalogueError.value = e; }
 }
 

@@ -3,6 +3,7 @@ import { html, render, useEffect } from "../vendor/preact.js";
 import { when } from "./format.js";
 import { JobPage } from "./job.js";
 import { Jobs } from "./jobs.js";
+import { Inspect } from "./inspect.js";
 import { anyActive, loaded, loadError, lostSince, newestFirst, outdated, start, active } from "./live.js";
 import { NewJob } from "./new.js";
 import { Asking, Loading, Speaker } from "./parts.js";
@@ -10,7 +11,7 @@ import { ModelPage, Registry } from "./registry.js";
 import { go, Link, path } from "./router.js";
 import { Settings } from "./settings.js";
 
-const links = [["/jobs", "Jobs"], ["/quantization", "New job"], ["/registry", "Registry"], ["/settings", "Settings"]];
+const links = [["/jobs", "Jobs"], ["/quantization", "New job"], ["/registry", "Registry"], ["/inspect", "Inspect"], ["/settings", "Settings"]];
 
 /** @returns {[any, string]} the view and its title */
 function view() {
@@ -22,6 +23,7 @@ function view() {
   if (p === "/quantization") return [html`<${NewJob} />`, "New job"];
   if (p.startsWith("/registry/") && part("/registry/")) return [html`<${ModelPage} key=${p} id=${part("/registry/")} />`, part("/registry/")];
   if (p.startsWith("/registry")) return [html`<${Registry} />`, "Registry"];
+  if (p === "/inspect") return [html`<${Inspect} />`, "Inspect"];
   if (p === "/settings") return [html`<${Settings} />`, "Settings"];
   return [html`<main><div class="empty"><h1 tabindex="-1">There is no such page</h1><p><${Link} class="button" href="/jobs">All jobs<//></p></div></main>`, "Not found"];
 }

@@ -6,7 +6,7 @@ import { bits, bytes, count, duration, exact, gib, share, weights } from "./form
 import { newestFirst, put } from "./live.js";
 import { Command, Failure, Loading, Notice, say } from "./parts.js";
 import { go } from "./router.js";
-import { bitsColour, expectedError, tensorTypes } from "./types.js";
+import { bitsColour, expectedError } from "./types.js";
 import { Wall } from "./wall.js";
 
 const text = (/** @type {import("../vendor/preact.js").Signal<string>} */ s) => ({ value: s.value, onInput: (/** @type {any} */ e) => { s.value = e.target.value; } });
@@ -168,7 +168,7 @@ function Advanced() {
   /** @param {string} id @param {string} label @param {any} signal @param {any} [rest] */
   const input = (id, label, signal, rest = {}) => html`<div class="field"><label for=${id}>${label}</label><input id=${id} autocomplete="off" ...${rest} ...${text(signal)} /></div>`;
   const select = (/** @type {string} */ id, /** @type {string} */ label, /** @type {any} */ signal) => html`<div class="field"><label for=${id}>${label}</label>
-    <select id=${id} value=${signal.value} onChange=${(/** @type {any} */ e) => { signal.value = e.target.value; }}><option value="">as the type says</option>${tensorTypes.map((t) => html`<option value=${t}>${t}</option>`)}</select></div>`;
+    <select id=${id} value=${signal.value} onChange=${(/** @type {any} */ e) => { signal.value = e.target.value; }}><option value="">as the type says</option>${draft.tensorTypes.value.map((t) => html`<option value=${t.value}>${t.value}</option>`)}</select></div>`;
   const box = (/** @type {string} */ label, /** @type {any} */ signal) => html`<label class="check"><input type="checkbox" ...${tick(signal)} /><span>${label}</span></label>`;
   return html`<details class="more advanced"><summary>Advanced</summary><div class="columns">
     <div class="field span"><label for="overrides">Types for single tensors, a line each: <code>REGEX=TYPE</code>. The first match counts.</label>

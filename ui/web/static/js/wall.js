@@ -17,28 +17,31 @@ const names = {
 
 /** Sorts tensors into rows and columns. @param {Cell[]} cells */
 export function arrange(cells) {
-  /** @type {Map<number, Map<string, number>>} */
+  /** @type {Map<string, {stack: string, layer: number, roles: Map<string, number>}>} */
   const layers = new Map();
   /** @type {Map<string, boolean>} role to whether it is a matrix */
   const roles = new Map();
   /** @type {number[]} */
   const before = [], after = [];
-  const first = cells.findIndex((c) => c.name.startsWith("blk."));
+  const first = cells.findIndex((c) => block.test(c.name));
   cells.forEach((c, i) => {
-    const m = /^blk\.(\d+)\.(.+?)(\.weight)?$/.exec(c.name);
+    const m = block.exec(c.name);
     if (!m) {
       (/^(token|pos|per_layer|rope)/.test(c.name) || (i < first && !c.name.startsWith("output")) ? before : after).push(i);
       return;
     }
-    const layer = Number(m[1]);
-    if (!layers.has(layer)) layers.set(layer, new Map());
-    layers.get(layer)?.set(m[2], i);
-    roles.set(m[2], (roles.get(m[2]) ?? false) || wide(c));
+    const key = `${m[1] ?? ""}${m[2]}`;
+    if (!layers.has(key)) layers.set(key, { stack: m[1] ?? "", layer: Number(m[2]), roles: new Map() });
+    layers.get(key)?.roles.set(m[3], i);
+    roles.set(m[3], (roles.get(m[3]) ?? false) || wide(c));
   });
   const place = (/** @type {string} */ r) => { const i = order.indexOf(r); return i < 0 ? order.length : i; };
   const columns = [...roles.keys()].sort((a, b) => place(a) - place(b) || a.localeCompare(b));
-  return { layers: [...layers].sort((a, b) => a[0] - b[0]), columns, matrix: columns.map((c) => roles.get(c) ?? false), before, after };
+  return { layers: [...layers].sort(([, a], [, b]) => a.stack.localeCompare(b.stack) || a.layer - b.layer), columns, matrix: columns.map((c) => roles.get(c) ?? false), before, after };
 }
+
+/** A tensor of a layer; some models have several stacks of them: enc.blk.0, v.blk.0. */
+const block = /^(?:(\w+)\.)?blk\.(\d+)\.(.+?)(\.weight)?$/;
 
 const wide = (/** @type {Cell} */ c) => (c.shape ? c.shape.filter((n) => n > 1).length > 1 : !/norm|bias/.test(c.name));
 
@@ -74,8 +77,8 @@ function layout(cells, width, compact) {
   let x = gutter;
   for (const m of a.matrix) { xs.push({ x, w: Math.max(1, unit * (m ? 1 : 0.36) - space) }); x += unit * (m ? 1 : 0.36); }
   const labels = [];
-  for (const [layer, roles] of a.layers) {
-    labels.push({ y: y + h / 2, text: String(layer), row });
+  for (const [name, { roles }] of a.layers) {
+    labels.push({ y: y + h / 2, text: name, row });
     a.columns.forEach((c, k) => {
       const i = roles.get(c);
       if (i !== undefined) places.push({ row, column: k, x: xs[k].x, y, w: xs[k].w, h, cell: cells[i], index: i });
@@ -92,10 +95,10 @@ function layout(cells, width, compact) {
 }
 
 /**
- * @param {{cells: Cell[], outputs: string[], done?: number, current?: number, mode?: "types" | "errors", compact?: boolean, label: string, legend?: boolean}} p
- * done: so many cells are finished, from the first; all where it is left out. current: the one that is worked on.
+ * @param {{cells: Cell[], outputs: string[], done?: number, current?: number, mode?: "types" | "errors", compact?: boolean, label: string, legend?: boolean, pick?: (cell: Cell) => void, picked?: string}} p
+ * pick: told of the cell that was clicked, or chosen by Enter; picked: its name. done: so many cells are finished, from the first; all where it is left out. current: the one that is worked on.
  */
-export function Wall({ cells, outputs, done, current = -1, mode = "types", compact = false, label, legend = true }) {
+export function Wall({ cells, outputs, done, current = -1, mode = "types", compact = false, label, legend = true, pick: choose, picked }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const tip = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -158,13 +161,13 @@ export function Wall({ cells, outputs, done, current = -1, mode = "types", compa
         }
       }
     }
-    if (at >= 0 && plan.places[at]) {
-      const p = plan.places[at];
+    for (const p of plan.places) {
+      if (p !== plan.places[at] && p.cell.name !== picked) continue;
       g.strokeStyle = token("--ink");
       g.lineWidth = 2;
       g.strokeRect(p.x - 1, p.y - 1, p.w + 2, p.h + 2);
     }
-  }, [plan, cells, outputs, done, mode, at, scheme, width]);
+  }, [plan, cells, outputs, done, mode, at, scheme, width, picked]);
 
   useLayoutEffect(() => { // the cell that is worked on breathes
     const p = plan?.places.find((q) => q.index === current), b = breath.current;
@@ -203,6 +206,11 @@ export function Wall({ cells, outputs, done, current = -1, mode = "types", compa
       ArrowRight: () => Math.min(plan.places.length - 1, at + 1), ArrowLeft: () => Math.max(0, at - 1), ArrowDown: () => near(Math.min(last, p.row + 1)),
       ArrowUp: () => near(Math.max(0, p.row - 1)), Home: () => 0, End: () => plan.places.length - 1, Escape: () => -1,
     };
+    if ((e.key === "Enter" || e.key === " ") && choose && at >= 0) {
+      e.preventDefault();
+      choose(plan.places[at].cell);
+      return;
+    }
     const move = moves[e.key];
     if (!move) return;
     e.preventDefault();
@@ -211,7 +219,8 @@ export function Wall({ cells, outputs, done, current = -1, mode = "types", compa
 
   return html`<figure class=${`wall ${compact ? "compact" : ""}`}>
     <div class="wall-box" ref=${box}>
-      <canvas ref=${canvas} tabindex="0" role="img" aria-label=${`${label}. ${words(cells, outputs, done, mode)} Arrow keys go from cell to cell.`}
+      <canvas ref=${canvas} tabindex="0" role="img" aria-label=${`${label}. ${words(cells, outputs, done, mode)} Arrow keys go from cell to cell${choose ? ", Enter shows more of one" : ""}.`}
+        onClick=${() => { if (choose && plan?.places[at]) choose(plan.places[at].cell); }}
         onPointerMove=${pick} onPointerDown=${pick} onPointerLeave=${() => setAt(-1)} onKeyDown=${key} onBlur=${() => setAt(-1)}></canvas>
       <div class="breath" ref=${breath} hidden></div>
       ${place && html`<div class="tip" ref=${tip}><${About} cell=${place.cell} outputs=${outputs} mode=${mode} /></div>`}
