@@ -46,13 +46,15 @@ lint: ## gofmt, go vet, staticcheck
 
 generate: ## write the assembly kernels anew, and fail if they differ from what is committed
 	$(GO) generate ./kernels
-	@git diff --exit-code --stat -- kernels/simd_amd64.s || { echo "error: kernels/_gen writes another kernels/simd_amd64.s: commit it" >&2; exit 1; }
+	@git diff --exit-code --stat -- 'kernels/*.s' || { echo "error: kernels/_gen writes other kernels/simd_*.s: commit them" >&2; exit 1; }
 
 fma: ## make sure that no kernel holds a fused multiply-add, on arm64 and GOAMD64=v3
 	sh kernels/check_fma.sh
 
-arm64: ## the golden vectors and the tests of formats on an emulated arm64 (Debian)
+arm64: ## the kernels and the formats on an emulated arm64, and NEON's instructions as the GNU assembler has them (Debian)
 	command -v qemu-aarch64-static >/dev/null || apt-get install -qy --no-install-recommends qemu-user-static
+	command -v aarch64-linux-gnu-as >/dev/null || apt-get install -qy --no-install-recommends binutils-aarch64-linux-gnu
+	cd kernels/_gen && $(GO) test ./neon
 	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./kernels/... ./gguf
 
 interop: ## compare with llama.cpp's own libraries, fetched from npm (Linux x86-64)

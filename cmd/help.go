@@ -20,7 +20,7 @@ NEXUS_QUANT_HOME          folder of the job registry and the settings (default: 
 MODELS_DIR                local models that requests to the server may name
 QUANTIZATION_OUTPUT_DIR   where the server writes (default: its working directory)
 NO_COLOR                  not empty: no colours (also CLICOLOR, CLICOLOR_FORCE, TERM=dumb)
-NEXUS_QUANT_KERNELS       generic, avx2 or avx512: which kernels to use; the bytes are the same`,
+NEXUS_QUANT_KERNELS       generic, avx2, avx512 or neon: which kernels to use; the bytes are the same`,
 		},
 		{
 			Use:   "exit-codes",

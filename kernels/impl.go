@@ -8,8 +8,8 @@ import (
 	"github.com/nexus-quant/nexus-quant/gguf"
 )
 
-// Env names the environment variable that chooses an implementation by its name: "generic" for pure Go, "avx2" or
-// "avx512". The fastest that the CPU can run is taken where it is not set.
+// Env names the environment variable that chooses an implementation by its name: "generic" for pure Go, "avx2",
+// "avx512" or "neon". The fastest that the CPU can run is taken where it is not set.
 const Env = "NEXUS_QUANT_KERNELS"
 
 // Impl is an implementation of the kernels. All give the same bytes; they differ in speed.

@@ -7,9 +7,9 @@
 //
 // # Implementations
 //
-// The reference is readable Go and says what the bytes are. On x86-64 there is assembly beside it, which _gen writes,
-// for CPUs with AVX2 and with AVX-512: each lane of a vector searches a group of values of its own. [Impls] lists what
-// this CPU can run, [Env] chooses, and the build tag purego leaves all but the reference out.
+// The reference is readable Go and says what the bytes are. Beside it there is assembly, which _gen writes, for x86-64
+// with AVX2 and with AVX-512 and for arm64 with NEON: each lane of a vector searches a group of values of its own. [Impls]
+// lists what this CPU can run, [Env] chooses, and the build tag purego leaves all but the reference out.
 //
 // # Values that are not finite
 //

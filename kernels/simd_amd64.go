@@ -2,12 +2,7 @@
 
 package kernels
 
-import (
-	"unsafe"
-
-	"github.com/nexus-quant/nexus-quant/gguf"
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 // accelerated returns the implementations beside the reference that this CPU can run.
 func accelerated() []*Impl {
@@ -17,108 +12,124 @@ func accelerated() []*Impl {
 	}
 	list := []*Impl{simd("avx2", false)}
 	if x.HasAVX512F && x.HasAVX512DQ {
-		list = append(list, simd("avx512", true))
+		im := simd("avx512", true)
+		im.compare = compareWideSIMD
+		list = append(list, im)
 	}
 	return list
 }
 
-// simd makes an implementation whose searches have 8 groups in a register, or 16 if wide.
-func simd(name string, wide bool) *Impl {
-	weighted := func(f func([]byte, []float32, []float32, bool)) func(dst []byte, src, weights []float32) {
-		return func(dst []byte, src, weights []float32) { f(dst, src, weights, wide) }
-	}
-	plain := func(f func([]byte, []float32, bool)) func(dst []byte, src []float32) {
-		return func(dst []byte, src []float32) { f(dst, src, wide) }
-	}
-	im := faster(name, []codec{
-		{typ: gguf.F32, quantize: quantizeF32SIMD, dequantize: dequantizeF32SIMD},
-		{typ: gguf.F16, quantize: quantizeF16SIMD, dequantize: dequantizeF16SIMD},
-		{typ: gguf.BF16, quantize: quantizeBF16SIMD, dequantize: dequantizeBF16SIMD},
-		{typ: gguf.Q4_0, quantize: plain(quantizeQ4_0SIMD), quantizeWeighted: weighted(kindQ4_0.quantize), dequantize: dequantizeQ4_0SIMD},
-		{typ: gguf.Q4_1, quantize: plain(quantizeQ4_1SIMD), quantizeWeighted: weighted(kindQ4_1.quantize), dequantize: dequantizeQ4_1SIMD},
-		{typ: gguf.Q5_0, quantize: plain(quantizeQ5_0SIMD), quantizeWeighted: weighted(kindQ5_0.quantize), dequantize: dequantizeQ5_0SIMD},
-		{typ: gguf.Q5_1, quantize: plain(quantizeQ5_1SIMD), quantizeWeighted: weighted(kindQ5_1.quantize), dequantize: dequantizeQ5_1SIMD},
-		{typ: gguf.Q8_0, quantize: quantizeQ8_0SIMD, dequantize: dequantizeQ8_0SIMD},
-		{typ: gguf.MXFP4, quantize: quantizeMXFP4SIMD, dequantize: dequantizeMXFP4SIMD},
-		{typ: gguf.Q2K, quantize: plain(quantizeQ2KSIMD), quantizeWeighted: weighted(quantizeQ2KWeightedSIMD), dequantize: dequantizeQ2KSIMD},
-		{typ: gguf.Q3K, quantize: plain(quantizeQ3KSIMD), quantizeWeighted: weighted(quantizeQ3KWeightedSIMD), dequantize: dequantizeQ3KSIMD},
-		{typ: gguf.Q4K, quantize: plain(kindQ4K.quantize), quantizeWeighted: weighted(kindQ4K.quantizeWeighted), dequantize: dequantizeQ4KSIMD},
-		{typ: gguf.Q5K, quantize: plain(kindQ5K.quantize), quantizeWeighted: weighted(kindQ5K.quantizeWeighted), dequantize: dequantizeQ5KSIMD},
-		{typ: gguf.Q6K, quantize: plain(quantizeQ6KSIMD), quantizeWeighted: weighted(quantizeQ6KWeightedSIMD), dequantize: dequantizeQ6KSIMD},
-	})
-	im.finite = finiteSIMD
-	im.compare = compareSIMD
+// search32 fits groups of 32 values; the second lanes may be unused.
+func (p *affinePair) search32(nums *numerators, g *grid, nmax int32, second, wide bool) (bad uint32) {
+	steps := int(g.last) + 1
 	if wide {
-		im.compare = compareWideSIMD
+		return affine32Wide(p, &nums[0], steps, float32(nmax))
 	}
-	return im
+	bad = affine32(&p[0], &nums[0], steps, float32(nmax))
+	if second {
+		bad |= affine32(&p[1], &nums[0], steps, float32(nmax)) << 16
+	}
+	return bad
 }
 
-// onLine is room for a T that starts at a cache line, so that no load crosses one.
-type onLine[T any] struct {
-	_     [64]byte
-	value T
+// search16abs fits the groups of two super-blocks without weights, the second of which may be unused.
+func (p *affinePair) search16abs(second, wide bool) (bad uint32) {
+	steps := int(q2KGrid.last) + 1
+	if wide {
+		return affine16absWide(p, &q2KNums[0], steps, 3)
+	}
+	bad = affine16abs(&p[0], &q2KNums[0], steps, 3)
+	if second {
+		bad |= affine16abs(&p[1], &q2KNums[0], steps, 3) << 16
+	}
+	return bad
 }
 
-func (o *onLine[T]) start() *T {
-	p := unsafe.Pointer(&o.value)
-	return (*T)(unsafe.Add(p, -int(uintptr(p)&63)))
+// search16 fits them under importance weights.
+func (p *affinePair) search16(second, wide bool) (bad uint32) {
+	steps := int(weightedGrid.last) + 1
+	if wide {
+		return affine16Wide(p, &weighted3Nums[0], steps, 3)
+	}
+	bad = affine16(&p[0], &weighted3Nums[0], steps, 3)
+	if second {
+		bad |= affine16(&p[1], &weighted3Nums[0], steps, 3) << 16
+	}
+	return bad
 }
 
-// The functions below stand in simd_amd64.s, which _gen writes. "Lanes" are vectors of 8 floats, each lane of which
-// belongs to a group of values of its own: lanes[i][s][g] is value i of group g of set s.
+// search16 and search32 try the numerators on the groups of 16 or 32 values in the lanes.
 
-//go:generate sh -c "cd _gen && go run . > ../simd_amd64.s.new && mv ../simd_amd64.s.new ../simd_amd64.s"
+func (l *symmetricLanes) search16(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
+	if wide {
+		return symmetric16Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
+	}
+	return symmetric16(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
+}
 
-// transpose32 lays 8 groups of 32 values side by side in 32 vectors of dst, every other one.
-//
-//go:noescape
-func transpose32(dst, src *float32)
+func (l *symmetricLanes) search32(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
+	if wide {
+		return symmetric32Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
+	}
+	return symmetric32(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
+}
 
-// transpose16 lays 8 groups of 16 values side by side in 16 vectors of dst, every other one.
-//
-//go:noescape
-func transpose16(dst, src *float32)
+// searchRefined refines the levels of the groups in the lanes of one or two super-blocks.
+func searchRefined(l *[2]refineLanes, blocks int, wide bool) (bad uint32) {
+	if wide {
+		return refine16Wide(l)
+	}
+	for i := range blocks {
+		bad |= refine16(&l[i]) << (16 * i)
+	}
+	return bad
+}
 
-// transpose16Dense lays 8 groups of 16 values side by side in 16 vectors of dst.
-//
-//go:noescape
-func transpose16Dense(dst, src *float32)
+func quantizeQ4_0SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q4_0Size, 16, q4_0BlocksWide, quantizeQ4_0)
+		return
+	}
+	stream(dst, src, q4_0Size, 8, q4_0Blocks, quantizeQ4_0)
+}
 
-// transpose8Dense is an 8x8 transposition.
-//
-//go:noescape
-func transpose8Dense(dst, src *float32)
+func quantizeQ4_1SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q4_1Size, 16, q4_1BlocksWide, quantizeQ4_1)
+		return
+	}
+	stream(dst, src, q4_1Size, 8, q4_1Blocks, quantizeQ4_1)
+}
 
-// sumSquares8 is sumSquares of 8 rows of n values, n a multiple of 8, whose starts lie stride bytes apart.
-//
-//go:noescape
-func sumSquares8(sums, src *float32, stride, n int)
+func quantizeQ5_0SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q5_0Size, 16, q5_0BlocksWide, quantizeQ5_0)
+		return
+	}
+	stream(dst, src, q5_0Size, 8, q5_0Blocks, quantizeQ5_0)
+}
 
-// magnitudes32 fills 32 vectors of weights, every other one, with the root mean square of their group plus the magnitude of their value.
-//
-//go:noescape
-func magnitudes32(w, x *float32)
+func quantizeQ5_1SIMD(dst []byte, src []float32, wide bool) {
+	if wide {
+		stream(dst, src, q5_1Size, 16, q5_1BlocksWide, quantizeQ5_1)
+		return
+	}
+	stream(dst, src, q5_1Size, 8, q5_1Blocks, quantizeQ5_1)
+}
 
-// importanceLanes is importance on n vectors, every other one, n a multiple of 4, in place of w, with the sums of each lane.
-//
-//go:noescape
-func importanceLanes(w, x, sums *float32, n int, sigma2 float32)
+func compareWideSIMD(x, y []float32) Difference {
+	var l differenceLanes
+	n := len(x) &^ (compareLanes - 1)
+	if n > 0 {
+		compareBlocksWide(&l, &x[0], &y[0], n)
+	}
+	l.add(x[n:], y[n:])
+	return l.fold()
+}
 
-// affine32 is grid.fit for 16 groups of 32 values, affine16 and affine16abs for groups of 16, the latter with the
-// absolute error. The result has a bit for each group that only the reference can do. See affineLanes.
-//
-//go:noescape
-func affine32(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
+// The functions with AVX-512, which stand in simd_amd64.s too: those of the searches do what their namesakes do for twice
+// as many groups, or try three scales at a time.
 
-//go:noescape
-func affine16(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
-
-//go:noescape
-func affine16abs(lanes *affineLanes, nums *float32, steps int, nmax float32) uint32
-
-// Those with AVX-512 do the same for twice as many groups.
-//
 //go:noescape
 func affine32Wide(lanes *affinePair, nums *float32, steps int, nmax float32) uint32
 
@@ -128,84 +139,16 @@ func affine16Wide(lanes *affinePair, nums *float32, steps int, nmax float32) uin
 //go:noescape
 func affine16absWide(lanes *affinePair, nums *float32, steps int, nmax float32) uint32
 
-// symmetric32 is symmetricScale for 16 groups of 32 values, symmetric16 for groups of 16. The result has a bit for each
-// group that only the reference can do and, 16 places up, one for each group of zeros. See symmetricLanes.
-//
-//go:noescape
-func symmetric32(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
-
-//go:noescape
-func symmetric16(lanes *symmetricLanes, nums *float32, pairs int, lo, hi float32) uint32
-
-// Those with AVX-512 do the same, three scales at a time.
-//
 //go:noescape
 func symmetric32Wide(lanes *symmetricLanes, nums *float32, triples int, lo, hi float32) uint32
 
 //go:noescape
 func symmetric16Wide(lanes *symmetricLanes, nums *float32, triples int, lo, hi float32) uint32
 
-// superScale8 is superScale for 8 super-blocks of 8 groups, superScale16 for such of 16. The result has a bit for each
-// super-block that only the reference can do. See superLanes.
-//
-//go:noescape
-func superScale8(lanes *superLanes, nums *float32, nmax float32) uint32
-
-//go:noescape
-func superScale16(lanes *superLanes, nums *float32, nmax float32) uint32
-
-// refine16 is refinedScale with nmax 4 for 16 groups of 16 values. The result has a bit for each group that only the
-// reference can do.
-//
-//go:noescape
-func refine16(lanes *refineLanes) uint32
-
-// refine16Wide does it with AVX-512, for two super-blocks.
-//
 //go:noescape
 func refine16Wide(lanes *[2]refineLanes) uint32
 
-// absoluteLanes fills n vectors of weights, n a multiple of 4, with |x|.
-//
-//go:noescape
-func absoluteLanes(w, x *float32, n int)
-
-// squaresLanes fills n vectors of weights, n a multiple of 4, with x^2.
-//
-//go:noescape
-func squaresLanes(w, x *float32, n int)
-
-// requantize32 stores nearestInt((x+m)/d), clamped to lo..hi, less lo, for groups of 32 values with a d and an m each.
-//
-//go:noescape
-func requantize32(levels *byte, x, d, m *float32, groups int, lo, hi int32)
-
-// requantize16 does the same for groups of 16 values.
-//
-//go:noescape
-func requantize16(levels *byte, x, d, m *float32, groups int, lo, hi int32)
-
-// levels32 stores nearestInt((x-low)*scale), clamped to lo..hi, less lo, for groups of 32 values.
-//
-//go:noescape
-func levels32(levels *byte, x, scale, low *float32, groups int, lo, hi int32)
-
-// q4_0Blocks and its kin make blocks of 32 values, 8 at a time, and return how many: they stop before 8 among which there
-// are NaN, Inf, or values so small that the inverse of their scale is no number.
-//
-//go:noescape
-func q4_0Blocks(dst *byte, src *float32, blocks int) int
-
-//go:noescape
-func q4_1Blocks(dst *byte, src *float32, blocks int) int
-
-//go:noescape
-func q5_0Blocks(dst *byte, src *float32, blocks int) int
-
-//go:noescape
-func q5_1Blocks(dst *byte, src *float32, blocks int) int
-
-// Those with AVX-512 take 16 at a time.
+// Those that make blocks take 16 at a time.
 //
 //go:noescape
 func q4_0BlocksWide(dst *byte, src *float32, blocks int) int
@@ -219,82 +162,5 @@ func q5_0BlocksWide(dst *byte, src *float32, blocks int) int
 //go:noescape
 func q5_1BlocksWide(dst *byte, src *float32, blocks int) int
 
-// q8_0Blocks and mxfp4Blocks do the same, one block at a time.
-//
-//go:noescape
-func q8_0Blocks(dst *byte, src *float32, blocks int) int
-
-//go:noescape
-func mxfp4Blocks(dst *byte, src *float32, blocks int) int
-
-// The conversions take n values, a multiple of 8.
-//
-//go:noescape
-func widenF16(dst *float32, src *byte, n int)
-
-//go:noescape
-func widenBF16(dst *float32, src *byte, n int)
-
-// narrowBF16 and narrowF16 take n values, a multiple of 16. They stop before 16 with a NaN among them, and return how
-// many they converted.
-//
-//go:noescape
-func narrowBF16(dst *byte, src *float32, n int) int
-
-//go:noescape
-func narrowF16(dst *byte, src *float32, n int) int
-
-// finiteBlocks looks at n values, a multiple of 32. It stops before 32 with a NaN or Inf among them, and returns how many
-// it passed.
-//
-//go:noescape
-func finiteBlocks(src *float32, n int) int
-
-// compareBlocks is differenceLanes.add to lanes that are zero, of n values, a multiple of 16.
-//
-//go:noescape
-func compareBlocks(lanes *differenceLanes, x, y *float32, n int)
-
-// compareBlocksWide does it with AVX-512.
-//
 //go:noescape
 func compareBlocksWide(lanes *differenceLanes, x, y *float32, n int)
-
-// q4_0Expand and its kin unpack n blocks of 32 values.
-//
-//go:noescape
-func q4_0Expand(dst *float32, src *byte, n int)
-
-//go:noescape
-func q4_1Expand(dst *float32, src *byte, n int)
-
-//go:noescape
-func q5_0Expand(dst *float32, src *byte, n int)
-
-//go:noescape
-func q5_1Expand(dst *float32, src *byte, n int)
-
-//go:noescape
-func q8_0Expand(dst *float32, src *byte, n int)
-
-//go:noescape
-func mxfp4Expand(dst *float32, src *byte, n int)
-
-// q2KExpand and its kin unpack one super-block whose groups have the scales d and, for Q2_K, the mins m.
-//
-//go:noescape
-func q2KExpand(dst *float32, block *byte, d, m *float32)
-
-//go:noescape
-func q3KExpand(dst *float32, block *byte, d, m *float32)
-
-//go:noescape
-func q6KExpand(dst *float32, block *byte, d, m *float32)
-
-// q4KExpand and q5KExpand unpack n super-blocks.
-//
-//go:noescape
-func q4KExpand(dst *float32, src *byte, n int)
-
-//go:noescape
-func q5KExpand(dst *float32, src *byte, n int)

@@ -4,25 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
-
-// The fields of affineLanes, in bytes. A row of x, w and level is 64 bytes, 32 for each set of 8 lanes.
-const (
-	affineX      = 0
-	affineW      = 2048
-	affineLevel  = 4096
-	affineScale  = 6144
-	affineLow    = 6208
-	affineBestIS = 6272
-	affineBestLo = 6336
-	affineHi     = 6400
-	affineFirst  = 6464
-	affineSumW   = 6528
-	affineSumX   = 6592
-	affineBest   = 6656
-	affineBad    = 6720
-	affineIS     = 6784
-	affineSize   = 6848 // of the whole
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // affine is grid.fit for two sets of 8 groups of n values. nums holds the numerators of the inverse scales to try.
@@ -54,16 +36,16 @@ func affine(name string, n int, absolute bool) {
 		lo, hi, sumW, sumX, nan := YMM(), YMM(), YMM(), YMM(), zero()
 		x, w := YMM(), YMM()
 		XORQ(row, row)
-		VMOVUPS(at(affineX, s, 0), x)
+		VMOVUPS(at(AffineX, s, 0), x)
 		VMOVAPS(x, lo)
 		VMOVAPS(x, hi)
-		VMOVUPS(at(affineW, s, 0), sumW)
+		VMOVUPS(at(AffineW, s, 0), sumW)
 		VMULPS(sumW, x, sumX)
 		VSUBPS(x, x, x)
 		VADDPS(x, nan, nan)
 		one := func(i int) {
-			VMOVUPS(at(affineX, s, i), x)
-			VMOVUPS(at(affineW, s, i), w)
+			VMOVUPS(at(AffineX, s, i), x)
+			VMOVUPS(at(AffineW, s, i), w)
 			VMINPS(lo, x, lo)
 			VMAXPS(hi, x, hi)
 			VADDPS(w, sumW, sumW)
@@ -77,28 +59,28 @@ func affine(name string, n int, absolute bool) {
 		}
 		rows(8, n, one)
 		VMINPS(lo, z, lo)
-		VMOVUPS(lo, state(affineLow, s))
-		VMOVUPS(lo, state(affineFirst, s))
-		VMOVUPS(lo, state(affineBestLo, s))
-		VMOVUPS(hi, state(affineHi, s))
-		VMOVUPS(sumW, state(affineSumW, s))
-		VMOVUPS(sumX, state(affineSumX, s))
+		VMOVUPS(lo, state(AffineLow, s))
+		VMOVUPS(lo, state(AffineFirst, s))
+		VMOVUPS(lo, state(AffineBestLo, s))
+		VMOVUPS(hi, state(AffineHi, s))
+		VMOVUPS(sumW, state(AffineSumW, s))
+		VMOVUPS(sumX, state(AffineSumX, s))
 		width, is, scale, t := YMM(), YMM(), YMM(), YMM()
 		VSUBPS(lo, hi, width)
 		VDIVPS(width, nm, is)
-		VMOVUPS(is, state(affineBestIS, s))
+		VMOVUPS(is, state(AffineBestIS, s))
 		VMOVUPS(oneF(), scale)
 		VDIVPS(is, scale, scale)
-		VMOVUPS(scale, state(affineScale, s))
+		VMOVUPS(scale, state(AffineScale, s))
 		VMULPS(width, is, t)
 		outside(t)
 		VCMPPS(Imm(cmpUnord), nan, nan, nan)
 		VORPS(t, nan, nan)
-		VMOVUPS(nan, state(affineBad, s))
+		VMOVUPS(nan, state(AffineBad, s))
 		loss := zero()
 		rows(0, n, func(i int) {
 			x, d := YMM(), YMM()
-			VMOVUPS(at(affineX, s, i), x)
+			VMOVUPS(at(AffineX, s, i), x)
 			VSUBPS(lo, x, d)
 			VMULPS(d, is, d)
 			VROUNDPS(Imm(nearest), d, d)
@@ -108,10 +90,10 @@ func affine(name string, n int, absolute bool) {
 			VADDPS(lo, d, d)
 			VSUBPS(x, d, d)
 			square(d)
-			VMULPS(at(affineW, s, i), d, d)
+			VMULPS(at(AffineW, s, i), d, d)
 			VADDPS(d, loss, loss)
 		})
-		VMOVUPS(loss, state(affineBest, s))
+		VMOVUPS(loss, state(AffineBest, s))
 	}
 
 	Label("step")
@@ -121,14 +103,14 @@ func affine(name string, n int, absolute bool) {
 	for s := range 2 {
 		is[s], lo[s] = YMM(), YMM()
 		width, t, u, v := YMM(), YMM(), YMM(), YMM()
-		VMOVUPS(state(affineLow, s), lo[s])
-		VMOVUPS(state(affineHi, s), width)
+		VMOVUPS(state(AffineLow, s), lo[s])
+		VMOVUPS(state(AffineHi, s), width)
 		VSUBPS(lo[s], width, width)
 		VBROADCASTSS(Mem{Base: nums}, is[s])
 		VDIVPS(width, is[s], is[s])
-		VMOVUPS(is[s], state(affineIS, s))
+		VMOVUPS(is[s], state(AffineIS, s))
 		VMULPS(width, is[s], t)
-		VMOVUPS(state(affineFirst, s), u)
+		VMOVUPS(state(AffineFirst, s), u)
 		VSUBPS(lo[s], u, u)
 		VMULPS(u, is[s], u)
 		for _, end := range []VecVirtual{t, u} {
@@ -140,15 +122,15 @@ func affine(name string, n int, absolute bool) {
 			outside(end)
 		}
 		VORPS(t, u, u)
-		VORPS(state(affineBad, s), u, u)
-		VMOVUPS(u, state(affineBad, s))
+		VORPS(state(AffineBad, s), u, u)
+		VMOVUPS(u, state(AffineBad, s))
 		sumL[s], sumL2[s], sumXL[s] = zero(), zero(), zero()
 	}
 	pass := func(low, high bool) {
 		rows(0, n, func(i int) {
 			for s := range 2 {
 				x, l, wl := YMM(), YMM(), YMM()
-				VMOVUPS(at(affineX, s, i), x)
+				VMOVUPS(at(AffineX, s, i), x)
 				VSUBPS(lo[s], x, l)
 				VMULPS(l, is[s], l)
 				VROUNDPS(Imm(nearest), l, l)
@@ -158,8 +140,8 @@ func affine(name string, n int, absolute bool) {
 				if low {
 					VMAXPS(z, l, l)
 				}
-				VMOVUPS(l, at(affineLevel, s, i))
-				VMULPS(at(affineW, s, i), l, wl)
+				VMOVUPS(l, at(AffineLevel, s, i))
+				VMULPS(at(AffineW, s, i), l, wl)
 				VADDPS(wl, sumL[s], sumL[s])
 				VMULPS(wl, l, l)
 				VADDPS(l, sumL2[s], sumL2[s])
@@ -193,15 +175,15 @@ func affine(name string, n int, absolute bool) {
 	for s := range 2 {
 		scale[s], low[s], ok[s] = YMM(), YMM(), YMM()
 		det, t, positive := YMM(), YMM(), GP32()
-		VMULPS(state(affineSumW, s), sumL2[s], det)
+		VMULPS(state(AffineSumW, s), sumL2[s], det)
 		VMULPS(sumL[s], sumL[s], t)
 		VSUBPS(t, det, det)
 		VCMPPS(Imm(cmpGT), z, det, ok[s])
-		VMULPS(state(affineSumW, s), sumXL[s], scale[s])
-		VMULPS(state(affineSumX, s), sumL[s], t)
+		VMULPS(state(AffineSumW, s), sumXL[s], scale[s])
+		VMULPS(state(AffineSumX, s), sumL[s], t)
 		VSUBPS(t, scale[s], scale[s])
 		VDIVPS(det, scale[s], scale[s])
-		VMULPS(state(affineSumX, s), sumL2[s], low[s])
+		VMULPS(state(AffineSumX, s), sumL2[s], low[s])
 		VMULPS(sumL[s], sumXL[s], t)
 		VSUBPS(t, low[s], low[s])
 		VDIVPS(det, low[s], low[s])
@@ -220,11 +202,11 @@ func affine(name string, n int, absolute bool) {
 	lossOf := func(i int) {
 		for s := range 2 {
 			d := YMM()
-			VMULPS(at(affineLevel, s, i), scale[s], d)
+			VMULPS(at(AffineLevel, s, i), scale[s], d)
 			VADDPS(low[s], d, d)
-			VSUBPS(at(affineX, s, i), d, d)
+			VSUBPS(at(AffineX, s, i), d, d)
 			square(d)
-			VMULPS(at(affineW, s, i), d, d)
+			VMULPS(at(AffineW, s, i), d, d)
 			VADDPS(d, loss[s], loss[s])
 		}
 	}
@@ -233,7 +215,7 @@ func affine(name string, n int, absolute bool) {
 	any, g := YMM(), GP32()
 	for s := range 2 {
 		won[s] = YMM()
-		VCMPPS(Imm(cmpLT), state(affineBest, s), loss[s], won[s])
+		VCMPPS(Imm(cmpLT), state(AffineBest, s), loss[s], won[s])
 		VANDPS(ok[s], won[s], won[s])
 	}
 	VORPS(won[0], won[1], any)
@@ -247,11 +229,11 @@ func affine(name string, n int, absolute bool) {
 			VBLENDVPS(won[s], v, t, t)
 			VMOVUPS(t, state(field, s))
 		}
-		keep(affineBest, loss[s])
-		keep(affineScale, scale[s])
-		keep(affineBestIS, state(affineIS, s))
-		keep(affineBestLo, state(affineLow, s))
-		keep(affineLow, low[s])
+		keep(AffineBest, loss[s])
+		keep(AffineScale, scale[s])
+		keep(AffineBestIS, state(AffineIS, s))
+		keep(AffineBestLo, state(AffineLow, s))
+		keep(AffineLow, low[s])
 	}
 	Label("next")
 	ADDQ(Imm(4), nums)
@@ -263,9 +245,9 @@ func affine(name string, n int, absolute bool) {
 	XORL(bits, bits)
 	for s := range 2 {
 		flat, t, bad, g := YMM(), YMM(), YMM(), GP32()
-		VMOVUPS(state(affineFirst, s), t)
-		VCMPPS(Imm(cmpEQ), state(affineHi, s), t, flat)
-		VMOVUPS(state(affineBad, s), bad)
+		VMOVUPS(state(AffineFirst, s), t)
+		VCMPPS(Imm(cmpEQ), state(AffineHi, s), t, flat)
+		VMOVUPS(state(AffineBad, s), bad)
 		VANDNPS(bad, flat, bad)
 		VMOVMSKPS(bad, g)
 		if s == 1 {
@@ -273,13 +255,13 @@ func affine(name string, n int, absolute bool) {
 		}
 		ORL(g, bits)
 		low, scale := YMM(), YMM()
-		VMOVUPS(state(affineLow, s), low)
+		VMOVUPS(state(AffineLow, s), low)
 		VBLENDVPS(flat, t, low, low)
 		VXORPS(signMask(), low, low)
-		VMOVUPS(low, state(affineLow, s))
-		VMOVUPS(state(affineScale, s), scale)
+		VMOVUPS(low, state(AffineLow, s))
+		VMOVUPS(state(AffineScale, s), scale)
 		VANDNPS(scale, flat, scale)
-		VMOVUPS(scale, state(affineScale, s))
+		VMOVUPS(scale, state(AffineScale, s))
 	}
 	Store(bits, ReturnIndex(0))
 	VZEROUPPER()

@@ -4,14 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
-
-// The fields of differenceLanes, in bytes.
-const (
-	diffDD  = 0
-	diffXD  = 128
-	diffXX  = 256
-	diffMax = 384
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // compare is differenceLanes.add for n values, a multiple of 16, which all lanes take at a time.
@@ -64,11 +57,11 @@ func compare(name string, vector func() VecVirtual, lanes int) {
 	SUBQ(Imm(16), n)
 	JNZ(LabelRef("loop"))
 	for i := range groups {
-		VMOVUPD(dd[i], Mem{Base: p, Disp: diffDD + 8*lanes*i})
-		VMOVUPD(xd[i], Mem{Base: p, Disp: diffXD + 8*lanes*i})
-		VMOVUPD(xx[i], Mem{Base: p, Disp: diffXX + 8*lanes*i})
+		VMOVUPD(dd[i], Mem{Base: p, Disp: DiffDD + 8*lanes*i})
+		VMOVUPD(xd[i], Mem{Base: p, Disp: DiffXD + 8*lanes*i})
+		VMOVUPD(xx[i], Mem{Base: p, Disp: DiffXX + 8*lanes*i})
 	}
-	VMOVUPD(most, Mem{Base: p, Disp: diffMax})
+	VMOVUPD(most, Mem{Base: p, Disp: DiffMax})
 	VZEROUPPER()
 	RET()
 }

@@ -4,15 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
-
-// The fields of refineLanes, in bytes. A row of the first four is 64 bytes, 32 for each set of 8 lanes.
-const (
-	refX     = 0
-	refW     = 1024
-	refWX    = 2048
-	refLevel = 3072
-	refScale = 4096
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // refine is refinedScale with nmax 4 for two sets of 8 groups of 16 values. The result has a bit for each lane with NaN
@@ -21,7 +13,7 @@ func refine() {
 	TEXT("refine16", NOSPLIT, "func(lanes *byte) uint32")
 	p := ptr("lanes")
 	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: field + 32*s + 64*i} }
-	state := func(s int) Mem { return Mem{Base: p, Disp: refScale + 32*s} }
+	state := func(s int) Mem { return Mem{Base: p, Disp: RefScale + 32*s} }
 	lowest, highest := number("minus4", -4), number("three", 3)
 	bits, g := GP32(), GP32()
 	XORL(bits, bits)
@@ -30,15 +22,15 @@ func refine() {
 		top, mag, nan := zero(), zero(), zero()
 		for i := range 16 {
 			x, w, a, more := YMM(), YMM(), YMM(), YMM()
-			VMOVUPS(at(refX, s, i), x)
+			VMOVUPS(at(RefX, s, i), x)
 			VANDPS(absMask(), x, a)
 			VCMPPS(Imm(cmpGT), mag, a, more)
 			VBLENDVPS(more, a, mag, mag)
 			VBLENDVPS(more, x, top, top)
 			VMULPS(x, x, w)
-			VMOVUPS(w, at(refW, s, i))
+			VMOVUPS(w, at(RefW, s, i))
 			VMULPS(x, w, w)
-			VMOVUPS(w, at(refWX, s, i))
+			VMOVUPS(w, at(RefWX, s, i))
 			VSUBPS(x, x, x)
 			VADDPS(x, nan, nan)
 		}
@@ -54,14 +46,14 @@ func refine() {
 		lx[s], l2[s] = zero(), zero()
 		for i := range 16 {
 			l, t := YMM(), YMM()
-			VMULPS(at(refX, s, i), is, l)
+			VMULPS(at(RefX, s, i), is, l)
 			VROUNDPS(Imm(nearest), l, l)
 			VMINPS(highest, l, l)
 			VMAXPS(lowest, l, l)
-			VMOVUPS(l, at(refLevel, s, i))
-			VMULPS(at(refWX, s, i), l, t)
+			VMOVUPS(l, at(RefLevel, s, i))
+			VMULPS(at(RefWX, s, i), l, t)
 			VADDPS(t, lx[s], lx[s])
-			VMULPS(at(refW, s, i), l, t)
+			VMULPS(at(RefW, s, i), l, t)
 			VMULPS(t, l, l)
 			VADDPS(l, l2[s], l2[s])
 		}
@@ -73,13 +65,13 @@ func refine() {
 	for i := range 16 {
 		for s := range 2 {
 			l, a, c, n, t, z := YMM(), YMM(), YMM(), YMM(), YMM(), zero()
-			VMOVUPS(at(refLevel, s, i), l)
-			VMULPS(at(refWX, s, i), l, a)
+			VMOVUPS(at(RefLevel, s, i), l)
+			VMULPS(at(RefWX, s, i), l, a)
 			VSUBPS(a, lx[s], a)
-			VMULPS(at(refW, s, i), l, c)
+			VMULPS(at(RefW, s, i), l, c)
 			VMULPS(l, c, c)
 			VSUBPS(c, l2[s], c)
-			VMULPS(at(refX, s, i), c, n)
+			VMULPS(at(RefX, s, i), c, n)
 			VDIVPS(a, n, n)
 			nearestInt(n)
 			VPMINSD(constant("i3", 3), n, n)
@@ -94,9 +86,9 @@ func refine() {
 			TESTL(g, g)
 			skip := "keep" + string(rune('a'+i)) + string(rune('a'+s))
 			JZ(LabelRef(skip))
-			VMULPS(at(refWX, s, i), n, t)
+			VMULPS(at(RefWX, s, i), n, t)
 			VADDPS(t, a, a)
-			VMULPS(at(refW, s, i), n, t)
+			VMULPS(at(RefW, s, i), n, t)
 			VMULPS(n, t, t)
 			VADDPS(t, c, c)
 			VCMPPS(Imm(cmpGT), z, c, t)
@@ -109,7 +101,7 @@ func refine() {
 			VCMPPS(Imm(cmpGT), u, t, t)
 			VANDPS(t, may, may)
 			VBLENDVPS(may, n, l, l)
-			VMOVUPS(l, at(refLevel, s, i))
+			VMOVUPS(l, at(RefLevel, s, i))
 			VBLENDVPS(may, a, lx[s], lx[s])
 			VBLENDVPS(may, c, l2[s], l2[s])
 			VORPS(may, changed, changed)

@@ -4,14 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
-
-// The fields of superLanes, in bytes.
-const (
-	supX     = 0
-	supW     = 512
-	supLevel = 1024
-	supScale = 1536
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // superScale is the reference's superScale for 8 super-blocks of n groups each. nums holds the numerators of the nine
@@ -25,7 +18,7 @@ func superScale(name string, n int) {
 	top, bad, nan := zero(), zero(), zero()
 	for i := range n {
 		x, t := YMM(), YMM()
-		VMOVUPS(at(supX, i), x)
+		VMOVUPS(at(SupX, i), x)
 		VMAXPS(x, top, top)
 		VCMPPS(Imm(cmpLT), z, x, t)
 		VORPS(t, bad, bad)
@@ -41,7 +34,7 @@ func superScale(name string, n int) {
 	best, won := YMM(), YMM()
 	round := func(i int, is VecVirtual) (x, l VecVirtual) {
 		x, l = YMM(), YMM()
-		VMOVUPS(at(supX, i), x)
+		VMOVUPS(at(SupX, i), x)
 		VMULPS(x, is, l)
 		VROUNDPS(Imm(nearest), l, l)
 		VMINPS(nm, l, l)
@@ -58,7 +51,7 @@ func superScale(name string, n int) {
 			x, l := round(i, is)
 			VMULPS(scale, l, l)
 			VSUBPS(l, x, l)
-			VMULPS(at(supW, i), l, x)
+			VMULPS(at(SupW, i), l, x)
 			VMULPS(l, x, x)
 			VADDPS(x, sum, sum)
 		}
@@ -83,11 +76,11 @@ func superScale(name string, n int) {
 	lx, l2 := zero(), zero()
 	for i := range n {
 		x, l := round(i, won)
-		VMOVUPS(l, at(supLevel, i))
-		VMULPS(at(supW, i), x, x)
+		VMOVUPS(l, at(SupLevel, i))
+		VMULPS(at(SupW, i), x, x)
 		VMULPS(l, x, x)
 		VADDPS(x, lx, lx)
-		VMULPS(at(supW, i), l, x)
+		VMULPS(at(SupW, i), l, x)
 		VMULPS(l, x, x)
 		VADDPS(x, l2, l2)
 	}
@@ -98,15 +91,15 @@ func superScale(name string, n int) {
 	changed, g := zero(), GP32()
 	for i := range n {
 		l, a, c, v, t, may := YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
-		VMOVUPS(at(supLevel, i), l)
-		VMOVUPS(at(supX, i), a)
-		VMULPS(at(supW, i), a, a)
+		VMOVUPS(at(SupLevel, i), l)
+		VMOVUPS(at(SupX, i), a)
+		VMULPS(at(SupW, i), a, a)
 		VMULPS(l, a, a)
 		VSUBPS(a, lx, a)
-		VMULPS(at(supW, i), l, c)
+		VMULPS(at(SupW, i), l, c)
 		VMULPS(l, c, c)
 		VSUBPS(c, l2, c)
-		VMULPS(at(supX, i), c, v)
+		VMULPS(at(SupX, i), c, v)
 		VDIVPS(a, v, v)
 		nearestInt(v)
 		VCVTDQ2PS(v, v)
@@ -121,11 +114,11 @@ func superScale(name string, n int) {
 		TESTL(g, g)
 		skip := "keep" + string(rune('a'+i))
 		JZ(LabelRef(skip))
-		VMOVUPS(at(supX, i), t)
-		VMULPS(at(supW, i), t, t)
+		VMOVUPS(at(SupX, i), t)
+		VMULPS(at(SupW, i), t, t)
 		VMULPS(v, t, t)
 		VADDPS(t, a, a)
-		VMULPS(at(supW, i), v, t)
+		VMULPS(at(SupW, i), v, t)
 		VMULPS(v, t, t)
 		VADDPS(t, c, c)
 		u := YMM()
@@ -136,7 +129,7 @@ func superScale(name string, n int) {
 		VCMPPS(Imm(cmpGT), u, t, t)
 		VANDPS(t, may, may)
 		VBLENDVPS(may, v, l, l)
-		VMOVUPS(l, at(supLevel, i))
+		VMOVUPS(l, at(SupLevel, i))
 		VCMPPS(Imm(cmpLT), z, l, t)
 		VORPS(t, bad, bad)
 		VBLENDVPS(may, a, lx, lx)
@@ -155,10 +148,10 @@ func superScale(name string, n int) {
 	VCMPPS(Imm(cmpGT), z, l2, u)
 	VANDPS(u, t, t)
 	VANDPS(alive, t, t)
-	VMOVUPS(t, Mem{Base: p, Disp: supScale})
+	VMOVUPS(t, Mem{Base: p, Disp: SupScale})
 	for i := range n {
-		VANDPS(at(supLevel, i), alive, t)
-		VMOVUPS(t, at(supLevel, i))
+		VANDPS(at(SupLevel, i), alive, t)
+		VMOVUPS(t, at(SupLevel, i))
 	}
 	VMOVMSKPS(bad, g)
 	Store(g, ReturnIndex(0))

@@ -4,15 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
-
-// The fields of symmetricLanes, in bytes. A row of x, w and wx is 64 bytes, 32 for each set of 8 lanes.
-const (
-	symX     = 0
-	symW     = 2048
-	symWX    = 4096
-	symScale = 6144
-	symWon   = 6208
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // symmetric is symmetricScale for two sets of 8 groups of n values. nums holds the numerators of the inverse scales:
@@ -33,13 +25,13 @@ func symmetric(name string, n int) {
 		top, mag, nan := zero(), zero(), zero()
 		loop(row, 0, n, func(i int) {
 			x, w, a, g := YMM(), YMM(), YMM(), YMM()
-			VMOVUPS(at(symX, i), x)
+			VMOVUPS(at(SymX, i), x)
 			VANDPS(absMask(), x, a)
 			VCMPPS(Imm(cmpGT), mag, a, g)
 			VBLENDVPS(g, a, mag, mag)
 			VBLENDVPS(g, x, top, top)
-			VMULPS(at(symW, i), x, w)
-			VMOVUPS(w, at(symWX, i))
+			VMULPS(at(SymW, i), x, w)
+			VMOVUPS(w, at(SymWX, i))
 			VSUBPS(x, x, x)
 			VADDPS(x, nan, nan)
 		})
@@ -67,13 +59,13 @@ func symmetric(name string, n int) {
 			loop(row, 0, n, func(i int) {
 				for k := range count {
 					l, t := YMM(), YMM()
-					VMULPS(at(symX, i), is[k], l)
+					VMULPS(at(SymX, i), is[k], l)
 					VROUNDPS(Imm(nearest), l, l)
 					VMINPS(hi, l, l)
 					VMAXPS(lo, l, l)
-					VMULPS(at(symWX, i), l, t)
+					VMULPS(at(SymWX, i), l, t)
 					VADDPS(t, lx[k], lx[k])
-					VMULPS(at(symW, i), l, t)
+					VMULPS(at(SymW, i), l, t)
 					VMULPS(t, l, l)
 					VADDPS(l, l2[k], l2[k])
 				}
@@ -114,8 +106,8 @@ func symmetric(name string, n int) {
 		DECQ(pairs)
 		JNZ(LabelRef(label))
 		VANDNPS(scale, dead, scale)
-		VMOVUPS(scale, state(symScale))
-		VMOVUPS(won, state(symWon))
+		VMOVUPS(scale, state(SymScale))
+		VMOVUPS(won, state(SymWon))
 	}
 	Store(bits, ReturnIndex(0))
 	VZEROUPPER()

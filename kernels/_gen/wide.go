@@ -4,6 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+	. "github.com/nexus-quant/nexus-quant/kernels/_gen/layout"
 )
 
 // The searches with AVX-512: both sets of 8 lanes in one register, and all that a search keeps in registers too.
@@ -36,9 +37,9 @@ func affineWide(name string, n int, absolute bool) {
 	p, nums, steps := ptr("lanes"), ptr("nums"), ptr("steps")
 	row := GP64()
 	at := func(field, set, i int) Mem {
-		return Mem{Base: p, Index: row, Scale: 1, Disp: affineSize*set + field + 64*i}
+		return Mem{Base: p, Index: row, Scale: 1, Disp: AffineSize*set + field + 64*i}
 	}
-	state := func(field, set int) Mem { return Mem{Base: p, Disp: affineSize*set + field} }
+	state := func(field, set int) Mem { return Mem{Base: p, Disp: AffineSize*set + field} }
 	rows := func(from, to int, body func(i int)) { loop(row, from, to, body) }
 	nm, z := wideParam("nmax"), wideZero()
 	abs, limit := wideConstant(absMask()), wideConstant(exactLimit())
@@ -64,15 +65,15 @@ func affineWide(name string, n int, absolute bool) {
 		Comment("Range, sums of weights, and the error of the first scale.")
 		lo, hi, sumW, sumX, x, w, nan := ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), ZMM()
 		XORQ(row, row)
-		VMOVUPS(at(affineX, s, 0), x)
+		VMOVUPS(at(AffineX, s, 0), x)
 		VMOVAPS(x, lo)
 		VMOVAPS(x, hi)
-		VMOVUPS(at(affineW, s, 0), sumW)
+		VMOVUPS(at(AffineW, s, 0), sumW)
 		VMULPS(sumW, x, sumX)
 		VSUBPS(x, x, nan)
 		one := func(i int) {
-			VMOVUPS(at(affineX, s, i), x)
-			VMOVUPS(at(affineW, s, i), w)
+			VMOVUPS(at(AffineX, s, i), x)
+			VMOVUPS(at(AffineW, s, i), w)
 			VMINPS(lo, x, lo)
 			VMAXPS(hi, x, hi)
 			VADDPS(w, sumW, sumW)
@@ -87,24 +88,24 @@ func affineWide(name string, n int, absolute bool) {
 		rows(8, n, one)
 		VMINPS(lo, z, lo)
 		VCMPPS(Imm(cmpUnord), nan, nan, bad[s])
-		keep(lo, affineFirst, s)
-		keep(lo, affineBestLo, s)
-		keep(lo, affineLow, s)
-		keep(hi, affineHi, s)
-		keep(sumW, affineSumW, s)
-		keep(sumX, affineSumX, s)
+		keep(lo, AffineFirst, s)
+		keep(lo, AffineBestLo, s)
+		keep(lo, AffineLow, s)
+		keep(hi, AffineHi, s)
+		keep(sumW, AffineSumW, s)
+		keep(sumX, AffineSumX, s)
 		width, is, scale, best := ZMM(), ZMM(), ZMM(), wideZero()
 		VSUBPS(lo, hi, width)
 		VDIVPS(width, nm, is)
-		keep(is, affineBestIS, s)
+		keep(is, AffineBestIS, s)
 		VBROADCASTSS(oneF(), scale)
 		VDIVPS(is, scale, scale)
-		keep(scale, affineScale, s)
+		keep(scale, AffineScale, s)
 		VMULPS(width, is, width)
 		outside(s, width)
 		rows(0, n, func(i int) {
 			x, d := ZMM(), ZMM()
-			VMOVUPS(at(affineX, s, i), x)
+			VMOVUPS(at(AffineX, s, i), x)
 			VSUBPS(lo, x, d)
 			VMULPS(d, is, d)
 			VRNDSCALEPS(Imm(nearest), d, d)
@@ -114,10 +115,10 @@ func affineWide(name string, n int, absolute bool) {
 			VADDPS(lo, d, d)
 			VSUBPS(x, d, d)
 			square(d)
-			VMULPS(at(affineW, s, i), d, d)
+			VMULPS(at(AffineW, s, i), d, d)
 			VADDPS(d, best, best)
 		})
-		keep(best, affineBest, s)
+		keep(best, AffineBest, s)
 	}
 
 	Label("step")
@@ -129,13 +130,13 @@ func affineWide(name string, n int, absolute bool) {
 	for s := range 2 {
 		is[s], lo[s] = ZMM(), ZMM()
 		t, u, v, k := ZMM(), ZMM(), ZMM(), K()
-		VMOVUPS(state(affineLow, s), lo[s])
-		VMOVUPS(state(affineHi, s), t)
+		VMOVUPS(state(AffineLow, s), lo[s])
+		VMOVUPS(state(AffineHi, s), t)
 		VSUBPS(lo[s], t, t)
 		VBROADCASTSS(Mem{Base: nums}, is[s])
 		VDIVPS(t, is[s], is[s])
 		VMULPS(t, is[s], t)
-		VMOVUPS(state(affineFirst, s), u)
+		VMOVUPS(state(AffineFirst, s), u)
 		VSUBPS(lo[s], u, u)
 		VMULPS(u, is[s], u)
 		for _, end := range []VecVirtual{t, u} {
@@ -152,7 +153,7 @@ func affineWide(name string, n int, absolute bool) {
 		rows(0, n, func(i int) {
 			for s := range 2 {
 				x, l, wl := ZMM(), ZMM(), ZMM()
-				VMOVUPS(at(affineX, s, i), x)
+				VMOVUPS(at(AffineX, s, i), x)
 				VSUBPS(lo[s], x, l)
 				VMULPS(l, is[s], l)
 				VRNDSCALEPS(Imm(nearest), l, l)
@@ -162,8 +163,8 @@ func affineWide(name string, n int, absolute bool) {
 				if low {
 					VMAXPS(z, l, l)
 				}
-				VMOVUPS(l, at(affineLevel, s, i))
-				VMULPS(at(affineW, s, i), l, wl)
+				VMOVUPS(l, at(AffineLevel, s, i))
+				VMULPS(at(AffineW, s, i), l, wl)
 				VADDPS(wl, sumL[s], sumL[s])
 				VMULPS(wl, l, l)
 				VADDPS(l, sumL2[s], sumL2[s])
@@ -196,8 +197,8 @@ func affineWide(name string, n int, absolute bool) {
 	for s := range 2 {
 		sumW, sumX, det, t, positive := ZMM(), ZMM(), ZMM(), ZMM(), K()
 		scale[s], low[s], ok[s] = ZMM(), ZMM(), K()
-		VMOVUPS(state(affineSumW, s), sumW)
-		VMOVUPS(state(affineSumX, s), sumX)
+		VMOVUPS(state(AffineSumW, s), sumW)
+		VMOVUPS(state(AffineSumX, s), sumX)
 		VMULPS(sumW, sumL2[s], det)
 		VMULPS(sumL[s], sumL[s], t)
 		VSUBPS(t, det, det)
@@ -224,22 +225,22 @@ func affineWide(name string, n int, absolute bool) {
 	rows(0, n, func(i int) {
 		for s := range 2 {
 			d := ZMM()
-			VMULPS(at(affineLevel, s, i), scale[s], d)
+			VMULPS(at(AffineLevel, s, i), scale[s], d)
 			VADDPS(low[s], d, d)
-			VSUBPS(at(affineX, s, i), d, d)
+			VSUBPS(at(AffineX, s, i), d, d)
 			square(d)
-			VMULPS(at(affineW, s, i), d, d)
+			VMULPS(at(AffineW, s, i), d, d)
 			VADDPS(d, loss[s], loss[s])
 		}
 	})
 	for s := range 2 {
 		won := K()
-		VCMPPS(Imm(cmpLT), state(affineBest, s), loss[s], ok[s], won)
-		VMOVUPS(loss[s], won, state(affineBest, s))
-		VMOVUPS(scale[s], won, state(affineScale, s))
-		VMOVUPS(is[s], won, state(affineBestIS, s))
-		VMOVUPS(lo[s], won, state(affineBestLo, s))
-		VMOVUPS(low[s], won, state(affineLow, s))
+		VCMPPS(Imm(cmpLT), state(AffineBest, s), loss[s], ok[s], won)
+		VMOVUPS(loss[s], won, state(AffineBest, s))
+		VMOVUPS(scale[s], won, state(AffineScale, s))
+		VMOVUPS(is[s], won, state(AffineBestIS, s))
+		VMOVUPS(lo[s], won, state(AffineBestLo, s))
+		VMOVUPS(low[s], won, state(AffineLow, s))
 	}
 	ADDQ(Imm(4), nums)
 	DECQ(steps)
@@ -250,13 +251,13 @@ func affineWide(name string, n int, absolute bool) {
 	XORL(bits, bits)
 	for s := range 2 {
 		first, low, flat := ZMM(), ZMM(), K()
-		VMOVUPS(state(affineFirst, s), first)
-		VCMPPS(Imm(cmpEQ), state(affineHi, s), first, flat)
-		VMOVUPS(z, flat, state(affineScale, s))
-		VMOVUPS(state(affineLow, s), low)
+		VMOVUPS(state(AffineFirst, s), first)
+		VCMPPS(Imm(cmpEQ), state(AffineHi, s), first, flat)
+		VMOVUPS(z, flat, state(AffineScale, s))
+		VMOVUPS(state(AffineLow, s), low)
 		VMOVAPS(first, flat, low)
 		VPXORD(wideConstant(signMask()), low, low)
-		keep(low, affineLow, s)
+		keep(low, AffineLow, s)
 		KANDNW(bad[s], flat, bad[s])
 		KMOVW(bad[s], g)
 		SHLL(Imm(uint64(16*s)), g)
@@ -281,13 +282,13 @@ func symmetricWide(name string, n int) {
 	k, dead := K(), K()
 	loop(row, 0, n, func(i int) {
 		x, a := ZMM(), ZMM()
-		VMOVUPS(at(symX, i), x)
+		VMOVUPS(at(SymX, i), x)
 		VPANDD(abs, x, a)
 		VCMPPS(Imm(cmpGT), mag, a, k)
 		VMOVAPS(a, k, mag)
 		VMOVAPS(x, k, top)
-		VMULPS(at(symW, i), x, a)
-		VMOVUPS(a, at(symWX, i))
+		VMULPS(at(SymW, i), x, a)
+		VMOVUPS(a, at(SymWX, i))
 		VSUBPS(x, x, x)
 		VADDPS(x, nan, nan)
 	})
@@ -307,9 +308,9 @@ func symmetricWide(name string, n int) {
 		}
 		loop(row, 0, n, func(i int) {
 			x, w, wx := ZMM(), ZMM(), ZMM()
-			VMOVUPS(at(symX, i), x)
-			VMOVUPS(at(symW, i), w)
-			VMOVUPS(at(symWX, i), wx)
+			VMOVUPS(at(SymX, i), x)
+			VMOVUPS(at(SymW, i), w)
+			VMOVUPS(at(SymWX, i), wx)
 			for k := range count {
 				l, t := ZMM(), ZMM()
 				VMULPS(x, is[k], l)
@@ -353,8 +354,8 @@ func symmetricWide(name string, n int) {
 	DECQ(triples)
 	JNZ(LabelRef("triple"))
 	VMOVAPS(z, dead, scale)
-	VMOVUPS(scale, Mem{Base: p, Disp: symScale})
-	VMOVUPS(won, Mem{Base: p, Disp: symWon})
+	VMOVUPS(scale, Mem{Base: p, Disp: SymScale})
+	VMOVUPS(won, Mem{Base: p, Disp: SymWon})
 	Store(bits, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
@@ -364,7 +365,7 @@ func symmetricWide(name string, n int) {
 func refineWide() {
 	TEXT("refine16Wide", NOSPLIT, "func(lanes *byte) uint32")
 	p := ptr("lanes")
-	const lanesSize = refScale + 64
+	const lanesSize = RefScale + 64
 	at := func(field, s, i int) Mem { return Mem{Base: p, Disp: lanesSize*s + field + 64*i} }
 	z, abs := wideZero(), wideConstant(absMask())
 	lowest, highest := wideConstant(number("minus4", -4)), wideConstant(number("three", 3))
@@ -379,15 +380,15 @@ func refineWide() {
 		top, mag, nan, k := wideZero(), wideZero(), wideZero(), K()
 		for i := range 16 {
 			x, w, a := ZMM(), ZMM(), ZMM()
-			VMOVUPS(at(refX, s, i), x)
+			VMOVUPS(at(RefX, s, i), x)
 			VPANDD(abs, x, a)
 			VCMPPS(Imm(cmpGT), mag, a, k)
 			VMOVAPS(a, k, mag)
 			VMOVAPS(x, k, top)
 			VMULPS(x, x, w)
-			VMOVUPS(w, at(refW, s, i))
+			VMOVUPS(w, at(RefW, s, i))
 			VMULPS(x, w, w)
-			VMOVUPS(w, at(refWX, s, i))
+			VMOVUPS(w, at(RefWX, s, i))
 			VSUBPS(x, x, x)
 			VADDPS(x, nan, nan)
 		}
@@ -402,14 +403,14 @@ func refineWide() {
 		VDIVPS(top, lowest, is)
 		for i := range 16 {
 			l, t := ZMM(), ZMM()
-			VMULPS(at(refX, s, i), is, l)
+			VMULPS(at(RefX, s, i), is, l)
 			VRNDSCALEPS(Imm(nearest), l, l)
 			VMINPS(highest, l, l)
 			VMAXPS(lowest, l, l)
-			VMOVUPS(l, at(refLevel, s, i))
-			VMULPS(at(refWX, s, i), l, t)
+			VMOVUPS(l, at(RefLevel, s, i))
+			VMULPS(at(RefWX, s, i), l, t)
 			VADDPS(t, lx[s], lx[s])
-			VMULPS(at(refW, s, i), l, t)
+			VMULPS(at(RefW, s, i), l, t)
 			VMULPS(t, l, l)
 			VADDPS(l, l2[s], l2[s])
 		}
@@ -423,13 +424,13 @@ func refineWide() {
 	for i := range 16 {
 		for s := range 2 {
 			l, a, c, n, t, u, may := ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), ZMM(), K()
-			VMOVUPS(at(refLevel, s, i), l)
-			VMULPS(at(refWX, s, i), l, a)
+			VMOVUPS(at(RefLevel, s, i), l)
+			VMULPS(at(RefWX, s, i), l, a)
 			VSUBPS(a, lx[s], a)
-			VMULPS(at(refW, s, i), l, c)
+			VMULPS(at(RefW, s, i), l, c)
 			VMULPS(l, c, c)
 			VSUBPS(c, l2[s], c)
-			VMULPS(at(refX, s, i), c, n)
+			VMULPS(at(RefX, s, i), c, n)
 			VDIVPS(a, n, n)
 			// nearestInt, and then limits that leave nothing to be rounded.
 			VADDPS(magic, n, n)
@@ -443,9 +444,9 @@ func refineWide() {
 			KORTESTW(may, may)
 			skip := "keep" + string(rune('a'+i)) + string(rune('a'+s))
 			JEQ(LabelRef(skip))
-			VMULPS(at(refWX, s, i), n, t)
+			VMULPS(at(RefWX, s, i), n, t)
 			VADDPS(t, a, a)
-			VMULPS(at(refW, s, i), n, t)
+			VMULPS(at(RefW, s, i), n, t)
 			VMULPS(n, t, t)
 			VADDPS(t, c, c)
 			VCMPPS(Imm(cmpGT), z, c, may, may)
@@ -455,7 +456,7 @@ func refineWide() {
 			VMULPS(c, u, u)
 			VCMPPS(Imm(cmpGT), u, t, may, may)
 			VMOVAPS(n, may, l)
-			VMOVUPS(l, at(refLevel, s, i))
+			VMOVUPS(l, at(RefLevel, s, i))
 			VMOVAPS(a, may, lx[s])
 			VMOVAPS(c, may, l2[s])
 			KORW(may, changed, changed)
@@ -472,7 +473,7 @@ func refineWide() {
 		VDIVPS(l2[s], lx[s], t)
 		VCMPPS(Imm(cmpGT), z, l2[s], alive[s], k)
 		VMOVAPS(t, k, scale)
-		VMOVUPS(scale, at(refScale, s, 0))
+		VMOVUPS(scale, at(RefScale, s, 0))
 	}
 	Store(bits, ReturnIndex(0))
 	VZEROUPPER()

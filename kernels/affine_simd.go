@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernels
 
@@ -53,19 +53,6 @@ type affinePair [2]affineLanes
 
 // set gives the lanes and the set in them of groups 8*s to 8*s+7.
 func (p *affinePair) set(s int) (l *affineLanes, set int) { return &p[s/2], s % 2 }
-
-// search32 fits groups of 32 values; the second lanes may be unused.
-func (p *affinePair) search32(nums *numerators, g *grid, nmax int32, second, wide bool) (bad uint32) {
-	steps := int(g.last) + 1
-	if wide {
-		return affine32Wide(p, &nums[0], steps, float32(nmax))
-	}
-	bad = affine32(&p[0], &nums[0], steps, float32(nmax))
-	if second {
-		bad |= affine32(&p[1], &nums[0], steps, float32(nmax)) << 16
-	}
-	return bad
-}
 
 func (k *affineKind) quantize(dst []byte, src []float32, wide bool) {
 	var room onLine[affinePair]

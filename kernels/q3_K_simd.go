@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernels
 
@@ -71,17 +71,6 @@ type refineLanes struct {
 	x     [16][2][8]float32
 	_     [3][16][2][8]float32 // x^2, x^3 and the levels
 	scale [2][8]float32
-}
-
-// searchRefined refines the levels of the groups in the lanes of one or two super-blocks.
-func searchRefined(l *[2]refineLanes, blocks int, wide bool) (bad uint32) {
-	if wide {
-		return refine16Wide(l)
-	}
-	for i := range blocks {
-		bad |= refine16(&l[i]) << (16 * i)
-	}
-	return bad
 }
 
 func quantizeQ3KSIMD(dst []byte, src []float32, wide bool) {

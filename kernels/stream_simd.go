@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernels
 
@@ -18,38 +18,6 @@ func stream(dst []byte, src []float32, size, batch int, kernel blockKernel, refe
 			src, dst = src[32*n:], dst[size*n:]
 		}
 	}
-}
-
-func quantizeQ4_0SIMD(dst []byte, src []float32, wide bool) {
-	if wide {
-		stream(dst, src, q4_0Size, 16, q4_0BlocksWide, quantizeQ4_0)
-		return
-	}
-	stream(dst, src, q4_0Size, 8, q4_0Blocks, quantizeQ4_0)
-}
-
-func quantizeQ4_1SIMD(dst []byte, src []float32, wide bool) {
-	if wide {
-		stream(dst, src, q4_1Size, 16, q4_1BlocksWide, quantizeQ4_1)
-		return
-	}
-	stream(dst, src, q4_1Size, 8, q4_1Blocks, quantizeQ4_1)
-}
-
-func quantizeQ5_0SIMD(dst []byte, src []float32, wide bool) {
-	if wide {
-		stream(dst, src, q5_0Size, 16, q5_0BlocksWide, quantizeQ5_0)
-		return
-	}
-	stream(dst, src, q5_0Size, 8, q5_0Blocks, quantizeQ5_0)
-}
-
-func quantizeQ5_1SIMD(dst []byte, src []float32, wide bool) {
-	if wide {
-		stream(dst, src, q5_1Size, 16, q5_1BlocksWide, quantizeQ5_1)
-		return
-	}
-	stream(dst, src, q5_1Size, 8, q5_1Blocks, quantizeQ5_1)
 }
 
 func quantizeQ8_0SIMD(dst []byte, src []float32) {

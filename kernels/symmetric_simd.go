@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernels
 
@@ -13,22 +13,6 @@ type symmetricLanes struct {
 
 // symmetricNumerators are those of the inverse scales that symmetricScale tries.
 type symmetricNumerators [19]float32
-
-// search16 and search32 try the numerators on the groups of 16 or 32 values in the lanes.
-
-func (l *symmetricLanes) search16(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
-	if wide {
-		return symmetric16Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
-	}
-	return symmetric16(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
-}
-
-func (l *symmetricLanes) search32(n *symmetricNumerators, nmax int32, wide bool) (odd uint32) {
-	if wide {
-		return symmetric32Wide(l, &n[0], len(n)/3, float32(-nmax), float32(nmax-1))
-	}
-	return symmetric32(l, &n[0], len(n)/2, float32(-nmax), float32(nmax-1))
-}
 
 func newSymmetricNumerators(nmax int32) (n symmetricNumerators) {
 	n[0] = float32(-nmax)

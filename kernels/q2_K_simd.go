@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernels
 
@@ -13,32 +13,6 @@ var (
 func (l *affineLanes) load16(x []float32) {
 	transpose16(&l.x[0][0][0], &x[0])
 	transpose16(&l.x[0][1][0], &x[128])
-}
-
-// search16abs fits the groups of two super-blocks without weights, the second of which may be unused.
-func (p *affinePair) search16abs(second, wide bool) (bad uint32) {
-	steps := int(q2KGrid.last) + 1
-	if wide {
-		return affine16absWide(p, &q2KNums[0], steps, 3)
-	}
-	bad = affine16abs(&p[0], &q2KNums[0], steps, 3)
-	if second {
-		bad |= affine16abs(&p[1], &q2KNums[0], steps, 3) << 16
-	}
-	return bad
-}
-
-// search16 fits them under importance weights.
-func (p *affinePair) search16(second, wide bool) (bad uint32) {
-	steps := int(weightedGrid.last) + 1
-	if wide {
-		return affine16Wide(p, &weighted3Nums[0], steps, 3)
-	}
-	bad = affine16(&p[0], &weighted3Nums[0], steps, 3)
-	if second {
-		bad |= affine16(&p[1], &weighted3Nums[0], steps, 3) << 16
-	}
-	return bad
 }
 
 func quantizeQ2KSIMD(dst []byte, src []float32, wide bool) {
