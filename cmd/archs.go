@@ -25,7 +25,11 @@ beside the others. A GGUF file of any architecture can be quantized.`,
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			for _, f := range list {
-				fmt.Fprintf(w, "%s\t%s\n", f.Name, strings.Join(f.Classes, ", "))
+				classes := strings.Join(f.Classes, ", ")
+				if f.Note != "" {
+					classes += " (" + f.Note + ")"
+				}
+				fmt.Fprintf(w, "%s\t%s\n", f.Name, classes)
 			}
 			return w.Flush()
 		},

@@ -24,7 +24,8 @@ type source struct {
 	pieces []*piece    // where they don't: what each part gives, by output row
 	decode func(dst []float32, src []byte) error
 	op     func(dst []float32) // after decoding and scaling; nil for nothing
-	scaled bool                // some piece has scales
+	scaled bool                // some piece has scales or factors
+	half   bool                // PyTorch rounds what comes of F16 values to F16
 }
 
 // stored is the number of bytes that the whole tensor takes in the source.
@@ -59,8 +60,15 @@ func (s *source) toFloat(dst []float32, src []byte, first int64) error {
 	}
 	if s.scaled {
 		s.spread(first, int64(len(dst))/s.cols, func(p *piece, first, n, done int64) error {
+			x := dst[done*s.cols : (done+n)*s.cols]
 			if p.scale != nil {
-				p.scale.apply(dst[done*s.cols:(done+n)*s.cols], p, first, n)
+				p.scale.apply(x, p, first, n)
+			}
+			for _, f := range p.factors {
+				for i := range x {
+					x[i] *= f
+				}
+				s.round(x)
 			}
 			return nil
 		})
@@ -172,7 +180,7 @@ func fromCheckpoint(t arch.Tensor) (*source, error) {
 		if !ok {
 			return nil, fmt.Errorf("dtype %s of %q can't be converted", dtype, t.Parts[0].Source.Name)
 		}
-		s = &source{format: string(dtype), typ: f.typ, direct: f.direct && t.Op == arch.Keep, cols: cols, stride: cols * dtype.Size()}
+		s = &source{format: string(dtype), typ: f.typ, direct: f.direct && t.Op == arch.Keep, cols: cols, stride: cols * dtype.Size(), half: dtype == safetensors.F16}
 		s.decode = func(dst []float32, src []byte) error { f.decode(dst, src); return nil }
 	}
 	for _, part := range t.Parts {
@@ -180,13 +188,16 @@ func fromCheckpoint(t arch.Tensor) (*source, error) {
 			return nil, fmt.Errorf("source %q: %w", part.Source.Name, err)
 		}
 	}
+	if err := s.pad(t.Zeros, dtype.Size()); err != nil {
+		return nil, err
+	}
 	if s.rows*cols != n {
 		return nil, fmt.Errorf("source %q and what follows it give %d rows of %d values, shape %v needs %d values", t.Parts[0].Source.Name, s.rows, cols, t.Shape, n)
 	}
-	if s.op, err = valueOp(t.Op, dtype); err != nil {
+	if s.op, err = s.valueOp(t.Op); err != nil {
 		return nil, err
 	}
-	if p := s.pieces[0]; len(s.pieces) == 1 && t.Parts[0].View.Whole() && p.scale == nil {
+	if p := s.pieces[0]; len(s.pieces) == 1 && t.Parts[0].View.Whole() && !s.scaled {
 		s.data, s.pieces = p.data, nil
 	}
 	return s, nil
@@ -222,6 +233,9 @@ func (s *source) add(part arch.Part, dtype safetensors.DType) error {
 		p.scale = &scaling{Scale: *part.Scale, rows: values / width, cols: width}
 		s.direct, s.scaled = false, true
 	}
+	if p.factors = part.Factors; p.factors != nil {
+		s.direct, s.scaled = false, true
+	}
 	s.append(p)
 	return nil
 }
@@ -232,8 +246,32 @@ func (s *source) append(p *piece) {
 	s.pieces = append(s.pieces, p)
 }
 
+// pad puts rows of zeros behind those that there are: no bit of them is set, whatever the format.
+func (s *source) pad(rows, size int64) error {
+	if rows == 0 {
+		return nil
+	}
+	if rows < 0 || rows > math.MaxInt64/s.cols {
+		return fmt.Errorf("%d rows of zeros", rows)
+	}
+	p, err := newPiece(zeros{}, size, rows*s.cols, s.cols, arch.View{})
+	if err != nil {
+		return err
+	}
+	s.append(p)
+	return nil
+}
+
+// zeros reads as zeros without end.
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // valueOp is what is done to decoded values; nil for nothing.
-func valueOp(op arch.Op, dtype safetensors.DType) (func([]float32), error) {
+func (s *source) valueOp(op arch.Op) (func([]float32), error) {
 	var f func([]float32)
 	switch op {
 	case arch.Keep:
@@ -253,16 +291,21 @@ func valueOp(op arch.Op, dtype safetensors.DType) (func([]float32), error) {
 	default:
 		return nil, fmt.Errorf("operation %d is unknown", op)
 	}
-	if dtype != safetensors.F16 {
-		return f, nil
-	}
-	return func(x []float32) { // PyTorch gives an F16 tensor an F16 result
+	return func(x []float32) {
 		f(x)
-		b := make([]byte, 2*len(x))
-		if kernels.Quantize(gguf.F16, b, x, len(x), nil) == nil {
-			kernels.F16ToF32(x, b)
-		}
+		s.round(x)
 	}, nil
+}
+
+// round rounds results to the format that PyTorch keeps them in.
+func (s *source) round(x []float32) {
+	if !s.half {
+		return
+	}
+	b := make([]byte, 2*len(x))
+	if kernels.Quantize(gguf.F16, b, x, len(x), nil) == nil {
+		kernels.F16ToF32(x, b)
+	}
 }
 
 // constant holds values that are made, not read, as the bytes that a source stores.

@@ -18,6 +18,8 @@ type piece struct {
 	cols  int64
 	view  arch.View
 	scale *scaling
+
+	factors []float32
 }
 
 // newPiece checks a view against the number of values that its source has.

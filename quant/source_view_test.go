@@ -45,6 +45,29 @@ func TestPartsFollowOneAnother(t *testing.T) {
 	wantRows(t, arch.Tensor{Shape: []int64{3}, Parts: []arch.Part{{Source: counted(0, 1)}, {Source: counted(7, 2)}}}, 0, 7, 8)
 }
 
+func TestRowsOfZerosFollowThePartsInEveryFormat(t *testing.T) {
+	t.Parallel()
+	wantRows(t, arch.Tensor{Shape: []int64{2, 4}, Parts: []arch.Part{{Source: counted(1, 2, 2)}}, Zeros: 2}, 1, 2, 3, 4, 0, 0, 0, 0)
+	half := stored(safetensors.BF16, []int64{1, 2}, []byte{0x80, 0x3f, 0x00, 0x40})
+	wantRows(t, arch.Tensor{Shape: []int64{2, 2}, Parts: []arch.Part{{Source: half}}, Zeros: 1}, 1, 2, 0, 0)
+	for _, n := range []int64{-1, 1 << 62} {
+		if _, err := fromCheckpoint(arch.Tensor{Shape: []int64{2, 4}, Parts: []arch.Part{{Source: counted(1, 2, 2)}}, Zeros: n}); err == nil {
+			t.Errorf("%d rows of zeros are taken", n)
+		}
+	}
+}
+
+// One part of F32 values and one of F16, whose products are rounded after each factor: 1.0009765625 * 3 is 3.0029296875,
+// which lies between 3.001953125 and 3.00390625 and goes to the even one.
+func TestFactorsMultiplyTheirPartsOneByOne(t *testing.T) {
+	t.Parallel()
+	wantRows(t, arch.Tensor{Shape: []int64{2, 2}, Parts: []arch.Part{
+		{Source: counted(1, 1, 2), Factors: []float32{2, 0.5, 3}}, {Source: counted(10, 1, 2)},
+	}}, 3, 6, 10, 11)
+	half := stored(safetensors.F16, []int64{1, 2}, []byte{0x01, 0x3c, 0x00, 0x40})
+	wantRows(t, arch.Tensor{Shape: []int64{2, 1}, Parts: []arch.Part{{Source: half, Factors: []float32{3}}}}, 3.00390625, 6)
+}
+
 func TestViewsTakePartOfATensor(t *testing.T) {
 	t.Parallel()
 	row := []arch.Dim{{N: 2, Stride: 1}}

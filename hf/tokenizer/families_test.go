@@ -240,3 +240,43 @@ func FuzzUnigram(f *testing.F) {
 		}
 	})
 }
+
+func TestGemma4KeepsMergesAndShowsItsMarks(t *testing.T) {
+	t.Parallel()
+	json := object{
+		"model":        object{"type": "BPE", "vocab": object{"<pad>": 0, "<0x41>": 1, "▁a": 2, "b": 3, "<|channel>": 4}, "merges": []any{[]any{"▁", "a"}}},
+		"added_tokens": []any{object{"id": 0, "content": "<pad>", "special": true}, object{"id": 4, "content": "<|channel>", "special": true}},
+	}
+	v := mustLoad(t, map[string]any{"tokenizer.json": json, "tokenizer_config.json": object{"pad_token": "<pad>", "extra_special_tokens": []any{"<|channel>"}}},
+		Options{Kind: Gemma4, VocabSize: 5})
+	if v.Model != "gemma4" || v.Pre != "" || !slices.Equal(v.Merges, []string{"▁ a"}) || *v.LateSpacePrefix || !*v.LateAddBOS {
+		t.Errorf("model %q, pre-tokenizer %q, merges %q", v.Model, v.Pre, v.Merges)
+	}
+	if want := []int32{Control, Byte, Normal, Normal, UserDefined}; !slices.Equal(v.Types, want) {
+		t.Errorf("types %v, want %v", v.Types, want)
+	}
+	json["model"].(object)["merges"] = nil
+	if _, err := Load(from(map[string]any{"tokenizer.json": json}), Options{Kind: Gemma4, VocabSize: 5}); err == nil || !strings.Contains(err.Error(), "no merges") {
+		t.Errorf("without merges: %v", err)
+	}
+}
+
+// Jamba's pieces come from either file; only tokenizer.json's go without a space before the text.
+func TestPiecesComeFromEitherFile(t *testing.T) {
+	t.Parallel()
+	json := object{"model": object{"type": "BPE", "vocab": object{"<s>": 0, "▁a": 1}, "merges": []any{}}}
+	files := map[string]any{"tokenizer.json": json}
+	v := mustLoad(t, files, Options{Kind: Pieces, VocabSize: 2})
+	if v.Model != "llama" || v.LateSpacePrefix == nil || *v.LateSpacePrefix {
+		t.Errorf("model %q, space prefix %v", v.Model, v.LateSpacePrefix)
+	}
+	files["tokenizer.model"] = proto(piece{"<unk>", 0, Unknown}, piece{"▁b", -1, Normal})
+	if v = mustLoad(t, files, Options{Kind: Pieces, VocabSize: 2}); v.Tokens[1] != "▁b" || v.LateSpacePrefix != nil {
+		t.Errorf("tokens %q, space prefix %v", v.Tokens, v.LateSpacePrefix)
+	}
+	for _, kind := range []Kind{Pieces, Gemma4} {
+		if _, err := Load(from(map[string]any{"tokenizer.json": json}), Options{Kind: kind, VocabSize: 2, Pre: "qwen2"}); err == nil || !strings.Contains(err.Error(), "pre-tokenizer") {
+			t.Errorf("kind %d takes a pre-tokenizer: %v", kind, err)
+		}
+	}
+}

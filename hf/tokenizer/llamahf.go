@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -46,6 +47,46 @@ func (l *loader) llamaHF() (*Vocab, error) {
 		return nil, err
 	}
 	return v, v.check()
+}
+
+// pieces is llamaHF without a space before the text.
+func (l *loader) pieces() (*Vocab, error) {
+	if l.opts.Pre != "" {
+		return nil, fmt.Errorf("pre-tokenizer %q: the model's tokenizer.json is taken for a SentencePiece one, which has no pre-tokenizer to choose", l.opts.Pre)
+	}
+	v, err := l.llamaHF()
+	if err != nil {
+		return nil, err
+	}
+	off := false
+	v.LateSpacePrefix = &off
+	return v, nil
+}
+
+// visible are tokens of Gemma 4 that a reader of its answers has to see.
+var visible = []string{"<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", `<|"|>`}
+
+// gemma4 makes the vocabulary of Gemma 4, which is merged as tokenizer.json says (Gemma4Model.set_vocab).
+func (l *loader) gemma4() (*Vocab, error) {
+	if l.opts.Pre != "" {
+		return nil, fmt.Errorf("pre-tokenizer %q: Gemma 4 has none to choose", l.opts.Pre)
+	}
+	v, err := l.llamaHF()
+	if err != nil {
+		return nil, err
+	}
+	v.Model, v.Pre, v.Merges = "gemma4", "", l.files.tokenizer.merges
+	if len(v.Merges) == 0 {
+		return nil, errors.New("tokenizer.json: no merges")
+	}
+	for id, text := range v.Tokens {
+		if slices.Contains(visible, text) {
+			v.Types[id] = UserDefined
+		}
+	}
+	off, on := false, true
+	v.LateSpacePrefix, v.LateAddBOS = &off, &on
+	return v, nil
 }
 
 // isByteToken recognises SentencePiece's name of a byte: <0x0A>.

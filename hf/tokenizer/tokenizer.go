@@ -29,8 +29,8 @@ const maxTokens = 4 << 20
 
 // Vocab is a model's vocabulary in llama.cpp's terms.
 type Vocab struct {
-	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE), "bert" (WordPiece) or "t5" (Unigram)
-	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"
+	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE), "bert" (WordPiece), "t5" (Unigram) or "gemma4"
+	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"; "" for gemma4, which has none
 	Tokens []string  // by id; bytes of any kind
 	Scores []float32 // by id; nil for BPE
 	Types  []int32   // by id
@@ -53,7 +53,7 @@ type Vocab struct {
 	MidSpacePrefix  *bool          // add_dummy_prefix of a SentencePiece model, where the converter writes it after the tokens
 	LateSpacePrefix *bool          // false for Gemma's SentencePiece models, written last
 
-	LateAddBOS *bool // false for a vocabulary of 49152 tokens, written last as well
+	LateAddBOS *bool // false for a vocabulary of 49152 tokens and true for Gemma 4, written last as well
 }
 
 // SpecialToken says which token plays a role: "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom".
@@ -86,6 +86,8 @@ type Options struct {
 	Whitespace bool
 	// NoSpacePrefix says that no space is put before a text, for a SentencePiece model.
 	NoSpacePrefix bool
+	// AddBOS says that a text begins with the bos token, though the files may not say so.
+	AddBOS bool
 	// EOT is the id of the end of a turn where the files don't name one; 0 for none.
 	EOT uint32
 	// Special names added tokens that have a role where the files give it to none.
@@ -117,6 +119,8 @@ const (
 	T5                            // tokenizer.model or spiece.model, a Unigram model, else the same in tokenizer.json
 	WordPieceOnly                 // tokenizer.json with BERT's kind of model
 	Encoder                       // one of XLMRoberta, WordPieceOnly and BPEOnly: what tokenizer.json has
+	Gemma4                        // tokenizer.json in SentencePiece style, with its merges
+	Pieces                        // tokenizer.model, else tokenizer.json in SentencePiece style
 )
 
 // reader gives the model's files by name; fs.ErrNotExist where there is none.
@@ -152,6 +156,9 @@ func Load(read reader, o Options) (*Vocab, error) {
 	}
 	if o.EOT != 0 {
 		l.lateEOT(v, o.EOT)
+	}
+	if on := true; o.AddBOS {
+		v.LateAddBOS = &on
 	}
 	if off := false; o.NoSpacePrefix && v.Model == "llama" {
 		v.LateSpacePrefix = &off
@@ -195,7 +202,7 @@ func (l *loader) vocab() (*Vocab, error) {
 	if l.files.sentencePiece == nil && l.opts.Kind == SentencePieceOnly {
 		return nil, fmt.Errorf("no tokenizer.model, which this architecture needs: %w", fs.ErrNotExist)
 	}
-	if l.files.sentencePiece != nil && l.opts.Kind != BPEOnly && l.opts.Kind != WordPieceOnly {
+	if l.files.sentencePiece != nil && (l.opts.Kind == Any || l.opts.Kind == SentencePieceOnly || l.opts.Kind == Pieces) {
 		if l.opts.Pre != "" {
 			return nil, fmt.Errorf("pre-tokenizer %q: the model has a SentencePiece tokenizer, which has no pre-tokenizer to choose", l.opts.Pre)
 		}
@@ -207,8 +214,13 @@ func (l *loader) vocab() (*Vocab, error) {
 		}
 		return nil, fmt.Errorf("neither tokenizer.model nor tokenizer.json: %w", fs.ErrNotExist)
 	}
-	if l.opts.Kind == WordPieceOnly {
+	switch l.opts.Kind {
+	case WordPieceOnly:
 		return l.wordPiece()
+	case Gemma4:
+		return l.gemma4()
+	case Pieces:
+		return l.pieces()
 	}
 	if l.opts.Llama && l.files.tokenizer.sentencePieceStyle() {
 		if l.opts.Pre != "" {

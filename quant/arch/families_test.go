@@ -92,6 +92,22 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 			c.Files["tokenizer.json"] = []byte(strings.ReplaceAll(string(c.Files["tokenizer.json"]), "|user|", "|yours|"))
 		}, `no added token "<|user|>", which is this architecture's eot token`},
 		{"Gemma without tokenizer.model", "tiny-gemma", func(c *archtest.Checkpoint) { delete(c.Files, "tokenizer.model") }, "no tokenizer.model, which this architecture needs"},
+		{"streams that llama.cpp doesn't know", "tiny-gemma3n", inText("altup_num_inputs", 3), "config.json: altup_num_inputs: 3, llama.cpp knows 4"},
+		{"layers of several widths", "tiny-gemma3n", inText("intermediate_size", []int{96, 64}), "config.json: intermediate_size: 96 and 64"},
+		{"no widths", "tiny-gemma3n", inText("intermediate_size", []int{}), "config.json: intermediate_size: an empty list"},
+		{"fewer tokens than embeddings of layers", "tiny-gemma3n", inText("vocab_size", 400), "config.json makes it [400 64]"},
+		{"one stream missing", "tiny-gemma3n", drop("model.language_model.altup_projections.1.weight"), `tensor "model.altup_projections.1.weight": missing`},
+		{"positions of another kind", "tiny-gemma4", func(c *archtest.Checkpoint) {
+			c.Config["text_config"].(map[string]any)["rope_parameters"].(map[string]any)["full_attention"].(map[string]any)["rope_type"] = "yarn"
+		}, `want proportional`},
+		{"layer kinds too many", "tiny-gemma4", inText("layer_types", []string{"a", "b", "c", "d", "e"}), "layer_types: 5 entries, want one for each of 4 layers"},
+		{"layer that is no number", "tiny-gemma4", inText("per_layer_config", map[string]any{"x": 1}), `per_layer_config: "x", want the number of a layer`},
+		{"multipliers too few", "tiny-falcon-h1", set("ssm_multipliers", []float64{1}), "config.json: ssm_multipliers: 1 numbers, want 2 or more"},
+		{"multiplier missing", "tiny-falcon-h1", unset("key_multiplier"), "config.json: key_multiplier is missing"},
+		{"activation that isn't silu", "tiny-falcon-h1", set("hidden_act", "gelu"), `config.json: hidden_act: "gelu", llama.cpp knows silu`},
+		{"pattern too short", "tiny-nemotron-h", set("hybrid_override_pattern", "M-*"), "hybrid_override_pattern or layers_block_type: 3 layers, num_hidden_layers is 4"},
+		{"layer of an unknown kind", "tiny-nemotron-h-moe", set("layers_block_type", []string{"mamba", "moe", "attention", "magic"}), `layers_block_type: "magic"`},
+		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)
 			for _, name := range []string{"model.tok_embeddings.weight", "output.weight"} {
@@ -207,5 +223,41 @@ func TestStackedExpertsKeepTheirScales(t *testing.T) {
 		if p.Scale == nil || p.Scale.Tensor.Name != p.Source.Name+"_scale_inv" {
 			t.Errorf("part %d: scale %+v", i, p.Scale)
 		}
+	}
+}
+
+// inText sets a key of the text_config.
+func inText(key string, v any) func(*archtest.Checkpoint) {
+	return func(c *archtest.Checkpoint) { c.Config["text_config"].(map[string]any)[key] = v }
+}
+
+// Layers whose sizes the config states one by one are found.
+func TestGemma4ReadsTheConfigOfEachLayer(t *testing.T) {
+	t.Parallel()
+	m, err := mapChanged(t, "tiny-gemma4-moe", arch.Options{}, func(c *archtest.Checkpoint) {
+		inText("global_head_dim", nil)(c)
+		inText("num_global_key_value_heads", nil)(c)
+		inText("per_layer_config", map[string]any{"0": map[string]any{"head_dim": 32, "num_key_value_heads": 2}, "1": map[string]any{"head_dim": 64, "num_key_value_heads": 1}})(c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := m.Metadata.Get("gemma4.attention.key_length"); got != uint32(64) {
+		t.Errorf("key_length %v, want 64", got)
+	}
+	if got, _ := m.Metadata.Get("gemma4.attention.head_count_kv"); !slices.Equal(got.([]int32), []int32{2, 1}) {
+		t.Errorf("head_count_kv %v, want [2 1]", got)
+	}
+}
+
+// An embedding model's dense layers are named, since its vectors come without them.
+func TestDenseLayersBehindAModelWarn(t *testing.T) {
+	t.Parallel()
+	m, err := mapChanged(t, "tiny-embeddinggemma", arch.Options{}, func(*archtest.Checkpoint) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(m.Warnings, func(s string) bool { return strings.Contains(s, "dense layers in 2_Dense are left out") }) {
+		t.Errorf("warnings %q", m.Warnings)
 	}
 }

@@ -15,12 +15,12 @@ import (
 var all = []*family{
 	llama, mixtral, mistral3, smollm3,
 	qwen2, qwen2moe, qwen3, qwen3moe, qwen3next, qwen35, qwen35moe,
-	gemma, gemma2, gemma3,
+	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
-	granite, granitemoe,
+	granite, granitemoe, graniteAttention, graniteExperts, granitehybrid,
 	olmo, olmo2, olmoe,
 	glm4, stablelm, starcoder2, commandr, cohere2,
-	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2,
+	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
 	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
 	t5, t5encoder,
 	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
@@ -31,6 +31,7 @@ type family struct {
 	name    string               // general.architecture
 	classes []string             // of transformers, as config.json names them
 	when    func(c *config) bool // tells it from other families with the same classes, which come after it; nil for always
+	note    string               // what the output is of these models, where that isn't all of them
 	rules   []rule
 
 	// layers are sets of layers whose tensors differ, by the name that stands for them in rules.
@@ -70,6 +71,7 @@ type family struct {
 type Info struct {
 	Arch    string   // general.architecture
 	Classes []string // of transformers
+	Note    string   // what the output is of these models, "" for all of them
 }
 
 // Supported lists the families that Map knows, in the order of the table; those of one architecture together, and last
@@ -79,9 +81,12 @@ func Supported() []Info {
 	for _, f := range slices.Concat(all, towers) {
 		if i := slices.IndexFunc(out, func(o Info) bool { return o.Arch == f.name }); i >= 0 {
 			out[i].Classes = append(out[i].Classes, f.classes...)
+			if out[i].Note == "" {
+				out[i].Note = f.note
+			}
 			continue
 		}
-		out = append(out, Info{f.name, slices.Clone(f.classes)})
+		out = append(out, Info{f.name, slices.Clone(f.classes), f.note})
 	}
 	return out
 }

@@ -60,6 +60,25 @@ var (
 			return nil
 		},
 	}
+	// embeddinggemma makes embeddings with Gemma 3's layers (EmbeddingGemma in conversion/gemma.py).
+	embeddinggemma = &family{
+		name:      "gemma-embedding",
+		classes:   []string{"Gemma3TextModel"},
+		note:      "embeddings; dense layers behind the model are left out, as llama.cpp does by default",
+		rules:     gemma3.rules,
+		defaults:  gemma3.defaults,
+		tokenizer: gemma3.tokenizer,
+		params: func(m *mapping, set func(string, any)) error {
+			if err := gemma3.params(m, set); err != nil {
+				return err
+			}
+			set("attention.sliding_window", uint32(m.config.integer("sliding_window")))
+			if err := m.warnOfDense(); err != nil {
+				return err
+			}
+			return pooling(m, set)
+		},
+	}
 )
 
 // gemmaOuter are the embedding, which is the head too, and the last norm.

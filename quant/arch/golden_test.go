@@ -113,12 +113,18 @@ func describe(t *testing.T, m *arch.Model) string {
 			if p.Exponents != nil {
 				fmt.Fprintf(&b, " * 2^%s", p.Exponents.Name)
 			}
+			if p.Factors != nil {
+				fmt.Fprintf(&b, " times %v", p.Factors)
+			}
 			if p.Scale != nil {
 				fmt.Fprintf(&b, " * %s per %d x %d", p.Scale.Tensor.Name, p.Scale.Block[0], p.Scale.Block[1])
 			}
 		}
 		if x.Op != arch.Keep {
 			fmt.Fprintf(&b, " then %s", map[arch.Op]string{arch.AddOne: "+1", arch.NegExp: "-exp"}[x.Op])
+		}
+		if x.Zeros > 0 {
+			fmt.Fprintf(&b, " then %d rows of zeros", x.Zeros)
 		}
 		h := sha256.New()
 		if err := binary.Write(h, binary.LittleEndian, values(t, x)); err != nil {
@@ -163,6 +169,14 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 				v[i] *= scales[r/s.Block[0]*across+c/s.Block[1]]
 			}
 		}
+		for _, f := range p.Factors {
+			for i := range v {
+				v[i] *= f
+			}
+			if p.Source.DType == safetensors.F16 {
+				roundToHalf(t, v)
+			}
+		}
 		if p.View.Whole() {
 			out = append(out, v...)
 			continue
@@ -171,6 +185,7 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 			out = append(out, v[at])
 		}
 	}
+	out = append(out, make([]float32, x.Zeros*x.Shape[0])...)
 	half := x.Parts[0].Source.DType == safetensors.F16
 	for i := range out {
 		switch x.Op {
@@ -182,14 +197,19 @@ func values(t *testing.T, x arch.Tensor) []float32 {
 			continue
 		}
 		if half {
-			var b [2]byte
-			if err := kernels.Quantize(gguf.F16, b[:], out[i:i+1], 1, nil); err != nil {
-				t.Fatal(err)
-			}
-			kernels.F16ToF32(out[i:i+1], b[:])
+			roundToHalf(t, out[i:i+1])
 		}
 	}
 	return out
+}
+
+func roundToHalf(t *testing.T, x []float32) {
+	t.Helper()
+	b := make([]byte, 2*len(x))
+	if err := kernels.Quantize(gguf.F16, b, x, len(x), nil); err != nil {
+		t.Fatal(err)
+	}
+	kernels.F16ToF32(x, b)
 }
 
 // places lists what a view has, in its order.

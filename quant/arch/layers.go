@@ -133,6 +133,16 @@ func named(list []rule, pairs ...string) []rule {
 	return out
 }
 
+// inSet makes rules for all layers those for a set of them.
+func inSet(set string, list []rule) []rule {
+	out := make([]rule, len(list))
+	for i, r := range list {
+		r.from, r.to = strings.Replace(r.from, "{i}", set, 1), strings.Replace(r.to, "{i}", set, 1)
+		out[i] = r
+	}
+	return out
+}
+
 // allOf gives rules a presence.
 func allOf(p presence, list []rule) []rule {
 	for i := range list {

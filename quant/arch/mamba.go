@@ -36,18 +36,8 @@ var (
 	mamba2 = &family{
 		name:    "mamba2",
 		classes: []string{"Mamba2ForCausalLM"},
-		rules: rulesOf(mambaOuter(), []rule{
-			{"backbone.layers.{i}.mixer.in_proj.weight", "blk.{i}.ssm_in.weight", matrix(sum(times(2, inner), times(2, groupStates), stateHeads), hidden), needed, nil},
-			{"backbone.layers.{i}.mixer.conv1d.weight", "blk.{i}.ssm_conv1d.weight", shape(convolved, one, kernel), needed, reshaped(convolved, kernel)},
-			{"backbone.layers.{i}.mixer.conv1d.bias", "blk.{i}.ssm_conv1d.bias", vector(convolved), needed, nil},
-			{"backbone.layers.{i}.mixer.dt_bias", "blk.{i}.ssm_dt.bias", vector(stateHeads), needed, nil},
-			{"backbone.layers.{i}.mixer.A_log", "blk.{i}.ssm_a", vector(stateHeads), needed, func(d dims, _ []int64) reading {
-				return reading{shape: []int64{stateHeads(d), 1}, op: NegExp}
-			}},
-			{"backbone.layers.{i}.mixer.D", "blk.{i}.ssm_d", vector(stateHeads), needed, reshaped(stateHeads, one)},
-			{"backbone.layers.{i}.mixer.norm.weight", "blk.{i}.ssm_norm.weight", vector(inner), needed, reshaped(stateGroups, func(d dims) int64 { return inner(d) / max(1, stateGroups(d)) })},
-			{"backbone.layers.{i}.mixer.out_proj.weight", "blk.{i}.ssm_out.weight", matrix(hidden, inner), needed, nil},
-		}),
+		rules: rulesOf(mambaOuter(), mamba2Mixer("backbone.layers.{i}.mixer.", "blk.{i}.", mixer{
+			inner: inner, heads: stateHeads, groups: stateGroups, state: state, kernel: kernel})),
 		rename: mambaName,
 		filter: dropTiedHead,
 		prepare: func(c *config) {
@@ -75,9 +65,37 @@ var (
 	stepRank    = value("time_step_rank", "dt_rank")
 	stateGroups = value("n_groups")
 	stateHeads  = func(d dims) int64 { return inner(d) / max(1, value("head_dim")(d)) }
-	groupStates = product(stateGroups, state)
-	convolved   = sum(inner, times(2, groupStates))
 )
+
+// mixer are the sizes of Mamba 2's kind of layer, which models with other layers besides have under other names.
+type mixer struct{ inner, heads, groups, state, kernel size }
+
+// mamba2Mixer are the tensors of such a layer.
+func mamba2Mixer(from, to string, x mixer) []rule {
+	states := product(x.groups, x.state)
+	convolved := sum(x.inner, times(2, states))
+	return []rule{
+		{from + "in_proj.weight", to + "ssm_in.weight", matrix(sum(times(2, x.inner), times(2, states), x.heads), hidden), needed, nil},
+		{from + "conv1d.weight", to + "ssm_conv1d.weight", shape(convolved, one, x.kernel), needed, reshaped(convolved, x.kernel)},
+		{from + "conv1d.bias", to + "ssm_conv1d.bias", vector(convolved), optional, nil},
+		{from + "dt_bias", to + "ssm_dt.bias", vector(x.heads), needed, nil},
+		{from + "A_log", to + "ssm_a", vector(x.heads), needed, func(d dims, _ []int64) reading {
+			return reading{shape: []int64{x.heads(d), 1}, op: NegExp}
+		}},
+		{from + "D", to + "ssm_d", vector(x.heads), needed, reshaped(x.heads, one)},
+		{from + "norm.weight", to + "ssm_norm.weight", vector(x.inner), needed, reshaped(x.groups, func(d dims) int64 { return x.inner(d) / max(1, x.groups(d)) })},
+		{from + "out_proj.weight", to + "ssm_out.weight", matrix(hidden, x.inner), needed, nil},
+	}
+}
+
+// params writes the sizes.
+func (x mixer) params(d dims, set func(string, any)) {
+	set("ssm.conv_kernel", uint32(x.kernel(d)))
+	set("ssm.state_size", uint32(x.state(d)))
+	set("ssm.group_count", uint32(x.groups(d)))
+	set("ssm.inner_size", uint32(x.inner(d)))
+	set("ssm.time_step_rank", uint32(x.heads(d)))
+}
 
 func negExp(_ dims, shape []int64) reading { return reading{shape: shape, op: NegExp} }
 

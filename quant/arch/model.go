@@ -26,6 +26,7 @@ type Tensor struct {
 	Follow Follow    // of a tower's tensor: which type it has in a file of a given one
 	Parts  []Part    // their rows follow one another; all have one number format
 	Op     Op
+	Zeros  int64     // rows of zeros behind those of Parts
 	Const  []float32 // the values themselves, where the tensor is made and not read; Parts is empty then
 }
 
@@ -37,6 +38,9 @@ type Part struct {
 	// Exponents makes Source the nibbles of MXFP4 weights and View one of their blocks: they are packed anew, number by
 	// number. Source has 16 bytes for each of its bytes, in the same order. Nil for all others.
 	Exponents *safetensors.Tensor
+
+	// Factors multiply every value, one after the other, each product rounded: of F16 values to F16, as PyTorch 2 does.
+	Factors []float32
 }
 
 // Scale is what FP8 weights are multiplied with: one number per block of Block[0] rows and Block[1]

@@ -18,16 +18,9 @@ const (
 // pooling writes how an embedding model makes one vector of all tokens, as sentence-transformers' modules.json
 // says (TextModel._try_set_pooling_type). Other models have no such file.
 func pooling(m *mapping, set func(string, any)) error {
-	data, err := m.read("modules.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	modules, err := m.modules()
 	if err != nil {
-		return fmt.Errorf("modules.json: %w", err)
-	}
-	var modules []struct{ Type, Path string }
-	if err := json.Unmarshal(data, &modules); err != nil {
-		return fmt.Errorf("modules.json: %w", err)
+		return err
 	}
 	for _, module := range modules {
 		if strings.HasSuffix(module.Type, "Pooling") {
@@ -38,6 +31,43 @@ func pooling(m *mapping, set func(string, any)) error {
 			set("pooling_type", typ)
 			return nil
 		}
+	}
+	return nil
+}
+
+// module is a step that sentence-transformers takes with a text.
+type module struct{ Type, Path string }
+
+// modules lists the steps of modules.json; nil if there is none.
+func (m *mapping) modules() ([]module, error) {
+	data, err := m.read("modules.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("modules.json: %w", err)
+	}
+	var list []module
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("modules.json: %w", err)
+	}
+	return list, nil
+}
+
+// warnOfDense names the dense layers behind an embedding model, which the output goes without.
+func (m *mapping) warnOfDense() error {
+	list, err := m.modules()
+	if err != nil {
+		return err
+	}
+	var paths []string
+	for _, one := range list {
+		if strings.HasSuffix(one.Type, "Dense") {
+			paths = append(paths, one.Path)
+		}
+	}
+	if len(paths) > 0 {
+		m.warn("the dense layers in %s are left out, as llama.cpp's converter does by default: embeddings come as the model gives them", strings.Join(paths, ", "))
 	}
 	return nil
 }

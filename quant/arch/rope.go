@@ -90,6 +90,7 @@ func (m *mapping) ropeParams(set func(string, any)) {
 	case kind == "su" || kind == "longrope":
 		set("rope.scaling.type", "longrope")
 	case kind == "" || kind == "default" || kind == "dynamic":
+	case kind == "proportional": // Gemma 4's, whose factors are a tensor
 	case strings.EqualFold(kind, "llama3") && m.family.ropeFactors:
 	default:
 		m.warn("config.json: %s of type %q is left out: beyond the original context the model will do worse", strings.TrimSuffix(p.path, "."), kind)

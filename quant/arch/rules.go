@@ -13,8 +13,8 @@ import (
 
 // rule maps one kind of tensor by its whole name. In it {i} stands for the number of any layer, the name of a set of
 // the family's layers in braces for those of the set, and {e}, {h} or {k} for the number of an expert, of a head or of
-// a key head: the tensors of all of them are stacked. Several rules may read one tensor, each a part of it, and
-// several may write one, where checkpoints spell it in more than one way.
+// a key head: the tensors of all of them are stacked, {a} likewise without a layer. Several rules may read one tensor,
+// each a part of it, and several may write one, where checkpoints spell it in more than one way.
 type rule struct {
 	from, to string
 	shape    []size // of one source as in the checkpoint: rows first
@@ -33,7 +33,7 @@ const (
 )
 
 // stacks are the placeholders whose tensors become one, by what they count.
-var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads}
+var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads, "{a}": altupOthers}
 
 // want is one tensor of the output, by one rule.
 type want struct {
@@ -41,6 +41,7 @@ type want struct {
 	order int // of the rule
 	to    string
 	names []string              // of the sources
+	stack string                // what the sources are counted by; "" for one source
 	parts []*safetensors.Tensor // those that were found, in the order of names
 	batch string                // wants of one batch are written when the last source of all of them is read
 	last  int                   // place of that source within the checkpoint
@@ -160,8 +161,12 @@ func (m *mapping) expected(n int) ([]*want, error) {
 	for i := range m.family.rules {
 		r := &m.family.rules[i]
 		set := placeholder(r.from)
-		if set == "" {
-			wants = append(wants, &want{rule: r, order: i, to: r.to, names: []string{r.from}, parts: make([]*safetensors.Tensor, 1)})
+		if set == "" || stacks[set] != nil {
+			w := &want{rule: r, order: i, to: r.to}
+			if err := m.nameSources(w, r.from, n); err != nil {
+				return nil, err
+			}
+			wants = append(wants, w)
 			continue
 		}
 		for layer := range int(m.dims.layers) {
@@ -170,28 +175,34 @@ func (m *mapping) expected(n int) ([]*want, error) {
 			}
 			number := strconv.Itoa(layer)
 			w := &want{rule: r, order: i, to: strings.Replace(r.to, set, number, 1)}
-			from := strings.Replace(r.from, set, number, 1)
-			stack := placeholder(from)
-			if stack == "" {
-				w.names = []string{from}
-			} else {
-				count := stacks[stack](m.dims)
-				if *m.config.err != nil {
-					return nil, *m.config.err
-				}
-				if count < 1 || count*m.dims.layers > 64*int64(n)+64 {
-					return nil, fmt.Errorf("config.json: %d tensors %q in each of %d layers, but the checkpoint has %d", count, from, m.dims.layers, n)
-				}
-				for k := range count {
-					w.names = append(w.names, strings.Replace(from, stack, strconv.FormatInt(k, 10), 1))
-				}
-				w.batch, _, _ = strings.Cut(from, stack)
+			if err := m.nameSources(w, strings.Replace(r.from, set, number, 1), n); err != nil {
+				return nil, err
 			}
-			w.parts = make([]*safetensors.Tensor, len(w.names))
 			wants = append(wants, w)
 		}
 	}
-	return wants, nil
+	return wants, *m.config.err
+}
+
+// nameSources lists the tensors that a want is made of: one, or as many as a placeholder in the name counts.
+func (m *mapping) nameSources(w *want, from string, n int) error {
+	w.names = []string{from}
+	if w.stack = placeholder(from); w.stack != "" {
+		count := stacks[w.stack](m.dims)
+		if *m.config.err != nil {
+			return *m.config.err
+		}
+		if count < 1 || count*m.dims.layers > 64*int64(n)+64 {
+			return fmt.Errorf("config.json: %d tensors %q in each of %d layers, but the checkpoint has %d", count, from, m.dims.layers, n)
+		}
+		w.names = nil
+		for k := range count {
+			w.names = append(w.names, strings.Replace(from, w.stack, strconv.FormatInt(k, 10), 1))
+		}
+		w.batch, _, _ = strings.Cut(from, w.stack)
+	}
+	w.parts = make([]*safetensors.Tensor, len(w.names))
+	return nil
 }
 
 // inSet tells whether a layer is one of those that a placeholder stands for.
@@ -297,8 +308,8 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 	if len(r.views) == 0 {
 		r.views = []View{{}}
 	}
-	out := Tensor{Name: w.to, Shape: slices.Clone(r.shape), Op: r.op}
-	if strings.Count(w.rule.from, "{") > 1 { // a stack, of one too
+	out := Tensor{Name: w.to, Shape: slices.Clone(r.shape), Op: r.op, Zeros: r.zeros}
+	if w.stack != "" { // of one too
 		out.Shape = append([]int64{int64(len(w.parts))}, out.Shape...)
 	}
 	slices.Reverse(out.Shape)
@@ -314,8 +325,12 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 		} else if scale, err = m.scaleFor(t, scales[t.Name]); err != nil {
 			return Tensor{}, err
 		}
-		for _, v := range r.views {
-			out.Parts = append(out.Parts, Part{Source: t, View: v, Scale: scale, Exponents: exponents})
+		for i, v := range r.views {
+			part := Part{Source: t, View: v, Scale: scale, Exponents: exponents}
+			if r.factors != nil {
+				part.Factors = r.factors[i]
+			}
+			out.Parts = append(out.Parts, part)
 		}
 	}
 	if t := w.parts[0]; !ok {
@@ -353,7 +368,7 @@ func (m *mapping) scaleFor(t, scale *safetensors.Tensor) (*Scale, error) {
 
 // alwaysF32 are the matrices that stay F32 (ModelBase.prepare_tensors).
 var alwaysF32 = []string{"_norm.weight", ".ffn_gate_inp.weight", ".ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
-	".ssm_conv1d.weight", ".shortconv.conv.weight", ".indexer.proj.weight"}
+	".ssm_conv1d.weight", ".shortconv.conv.weight", ".indexer.proj.weight", ".altup_correct_coef.weight", ".altup_predict_coef.weight"}
 
 // outputTypes are the types that keep every bit of a source.
 var outputTypes = map[safetensors.DType]gguf.Type{

@@ -22,7 +22,10 @@ func (v View) Whole() bool { return v.Rows == nil && v.Cols == nil && v.First ==
 type reading struct {
 	shape []int64 // of the output, rows first; of what one source gives, where several are stacked
 	views []View  // one after the other; none for the whole source as it is
-	op    Op
+
+	factors [][]float32 // of each view; nil for none
+	op      Op
+	zeros   int64 // rows of zeros behind those of the views
 }
 
 // change makes a reading of a source's shape.
@@ -101,6 +104,28 @@ func transposed(_ dims, shape []int64) reading {
 		v.Rows = []Dim{{shape[0], rows * cols}, {cols, 1}}
 	}
 	return reading{shape: out, views: []View{v}}
+}
+
+// padded puts rows of zeros behind the rows that there are, up to n.
+func padded(n size) change {
+	return func(d dims, shape []int64) reading {
+		r := reading{shape: append([]int64{n(d)}, shape[1:]...)}
+		if r.zeros = n(d) - shape[0]; r.zeros < 0 {
+			d.config.fail("%d rows, more than the %d that there can be", shape[0], n(d))
+		}
+		return r
+	}
+}
+
+// multiplied multiplies every value by numbers of the config, one after the other.
+func multiplied(by ...func(*config) float64) change {
+	return func(d dims, shape []int64) reading {
+		var list []float32
+		for _, f := range by {
+			list = append(list, float32(f(d.config)))
+		}
+		return reading{shape: shape, views: []View{{}}, factors: [][]float32{list}}
+	}
 }
 
 // plusOne adds one to every value.

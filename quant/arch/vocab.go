@@ -54,7 +54,9 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, tokenTypes *uint32) {
 	flag("add_space_prefix", v.AddSpacePrefix)
 	typeCount("bert")
 	m.Set(prefix+"model", v.Model)
-	m.Set(prefix+"pre", v.Pre)
+	if v.Pre != "" {
+		m.Set(prefix+"pre", v.Pre)
+	}
 	m.Set(prefix+"tokens", v.Tokens)
 	if v.Scores != nil {
 		m.Set(prefix+"scores", v.Scores)
@@ -90,8 +92,8 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, tokenTypes *uint32) {
 	}
 	typeCount("gpt2")
 	typeCount("whitespace")
-	flag("add_bos_token", v.LateAddBOS)
 	flag("add_space_prefix", v.LateSpacePrefix)
+	flag("add_bos_token", v.LateAddBOS)
 }
 
 // writeTemplates sets the chat templates, the named ones first. Their list is sorted, where the converter

@@ -29,6 +29,9 @@ var kinds = []kind{
 	{"tiny-gemma2", (*Checkpoint).gemma2},
 	{"tiny-gemma3", (*Checkpoint).gemma3},
 	{"tiny-gemma3-vision", (*Checkpoint).gemma3Vision},
+	{"tiny-gemma3n", (*Checkpoint).gemma3n},
+	{"tiny-gemma4", (*Checkpoint).gemma4},
+	{"tiny-gemma4-moe", (*Checkpoint).gemma4MoE},
 	{"tiny-mistral3", (*Checkpoint).mistral3},
 	{"tiny-ministral3", (*Checkpoint).ministral3},
 	{"tiny-smollm3", (*Checkpoint).smollm3},
@@ -60,6 +63,13 @@ var kinds = []kind{
 	{"tiny-lfm2", (*Checkpoint).lfm2},
 	{"tiny-mamba", (*Checkpoint).mamba},
 	{"tiny-mamba2", (*Checkpoint).mamba2},
+	{"tiny-granite4", (*Checkpoint).granite4},
+	{"tiny-granite4-attention", (*Checkpoint).granite4Attention},
+	{"tiny-bamba", (*Checkpoint).bamba},
+	{"tiny-falcon-h1", (*Checkpoint).falconH1},
+	{"tiny-jamba", (*Checkpoint).jamba},
+	{"tiny-nemotron-h", (*Checkpoint).nemotronH},
+	{"tiny-nemotron-h-moe", (*Checkpoint).nemotronHMoE},
 	{"tiny-gpt2", (*Checkpoint).gpt2},
 	{"tiny-gptneox", (*Checkpoint).gptneox},
 	{"tiny-falcon", (*Checkpoint).falcon},
@@ -90,6 +100,7 @@ var encoderKinds = []kind{
 	{"tiny-neobert", (*Checkpoint).neobert},
 	{"tiny-eurobert", (*Checkpoint).eurobert},
 	{"tiny-t5-encoder", (*Checkpoint).t5Encoder},
+	{"tiny-embeddinggemma", (*Checkpoint).embeddingGemma},
 }
 
 // translatorKinds read a text with an encoder before a decoder writes one.
