@@ -41,6 +41,12 @@ type slab struct {
 	raw   []byte
 }
 
+// reading is some slabs in a row that are read at once; the first has the rows of all.
+type reading struct {
+	slab
+	slabs int
+}
+
 // block is a slab's finished bytes for the outputs that share a type.
 type block struct {
 	slab
@@ -61,7 +67,7 @@ type pipeline struct {
 	options RunOptions
 	meter   *meter
 
-	todo   chan slab
+	todo   chan reading
 	loaded chan slab
 	done   chan block
 	rawBuf chan []byte
@@ -73,7 +79,7 @@ type pipeline struct {
 func quantize(ctx context.Context, p *Plan, size sizing, files []*outfile, o RunOptions) error {
 	pl := &pipeline{
 		plan: p, size: size, files: files, options: o, meter: newMeter(p, o.Progress),
-		todo: make(chan slab), loaded: make(chan slab, size.raw), done: make(chan block, size.out),
+		todo: make(chan reading), loaded: make(chan slab, size.raw), done: make(chan block, size.out),
 		rawBuf: make(chan []byte, size.raw), outBuf: make(chan []byte, size.out),
 	}
 	for range size.raw {
@@ -197,10 +203,12 @@ func (pl *pipeline) dispatch(ctx context.Context) error {
 		if err := t.source.prepare(); err != nil {
 			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		for s := range k.blocks {
+		n := int(t.source.panelSlabs(k.rows, pl.size.panel))
+		for s := 0; s < len(k.blocks); s += n {
 			first := int64(s) * k.rows
+			all := slab{task: k, index: s, first: first, rows: min(int64(n)*k.rows, t.source.rows-first)}
 			select {
-			case pl.todo <- slab{task: k, index: s, first: first, rows: min(k.rows, t.source.rows-first)}:
+			case pl.todo <- reading{all, min(n, len(k.blocks)-s)}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -210,17 +218,39 @@ func (pl *pipeline) dispatch(ctx context.Context) error {
 }
 
 func (pl *pipeline) read(ctx context.Context) error {
-	for s := range pl.todo {
-		select {
-		case s.raw = <-pl.rawBuf:
-		case <-ctx.Done():
-			return ctx.Err()
+	var panel []byte
+	for r := range pl.todo {
+		t := &pl.plan.Tensors[r.tensor]
+		read := func(dst []byte, s slab) error {
+			if err := t.source.read(dst, s.first, s.rows); err != nil {
+				return fmt.Errorf("tensor %q: reading rows %d to %d: %w", t.Name, s.first, s.first+s.rows-1, err)
+			}
+			return nil
 		}
-		t := &pl.plan.Tensors[s.tensor]
-		if err := t.source.read(s.raw, s.first, s.rows); err != nil {
-			return fmt.Errorf("tensor %q: reading rows %d to %d: %w", t.Name, s.first, s.first+s.rows-1, err)
+		if r.slabs > 1 {
+			if panel == nil {
+				panel = make([]byte, pl.size.panels)
+			}
+			if err := read(panel, r.slab); err != nil {
+				return err
+			}
 		}
-		pl.loaded <- s // has room for every raw buffer
+		for i := range r.slabs {
+			s := r.slab
+			s.index, s.first = r.index+i, r.first+int64(i)*r.task.rows
+			s.rows = min(r.task.rows, r.first+r.rows-s.first)
+			select {
+			case s.raw = <-pl.rawBuf:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if r.slabs > 1 {
+				copy(s.raw, panel[(s.first-r.first)*t.source.stride:][:s.rows*t.source.stride])
+			} else if err := read(s.raw, s); err != nil {
+				return err
+			}
+			pl.loaded <- s // has room for every raw buffer
+		}
 	}
 	return ctx.Err()
 }

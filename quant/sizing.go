@@ -10,6 +10,8 @@ import (
 const (
 	slabElements    = 256 << 10 // 1 MiB of float32: stays in the second-level cache of one core
 	minSlabElements = 16 << 10
+	maxPanel        = 64 << 20 // of transposed rows: stretches of some 10 KB in the source, for matrices of any size
+	minPanel        = 1 << 20
 	baseMemory      = 48 << 20 // the program itself, tokenizer and configuration while planning
 )
 
@@ -19,6 +21,9 @@ type sizing struct {
 	workers int   // goroutines that decode and quantize
 	readers int
 	writers int
+	panel   int64 // bytes of transposed rows that a reader gathers at once, at most; 0 for a slab at a time
+	panels  int64 // bytes of a reader's panel
+	lines   int64 // bytes that a reader borrows to gather
 	raw     int   // buffers of stored rows
 	out     int   // buffers of finished blocks
 	rereads int   // buffers of the same size to read the outputs back
@@ -31,7 +36,7 @@ type sizing struct {
 
 // memory is what the run takes at most, in bytes.
 func (s sizing) memory() int64 {
-	return s.fixed + int64(s.raw)*s.rawSize + int64(s.workers*s.floats)*4*s.values + int64(s.out+s.rereads)*s.outSize
+	return s.fixed + int64(s.readers)*(s.panels+s.lines) + int64(s.raw)*s.rawSize + int64(s.workers*s.floats)*4*s.values + int64(s.out+s.rereads)*s.outSize
 }
 
 // MemoryError is returned when a plan can't be carried out within the memory allowed.
@@ -46,29 +51,31 @@ func (e *MemoryError) Hint() string {
 	return fmt.Sprintf("pass --max-memory %dMiB or more", (e.Need+1<<20-1)>>20)
 }
 
-// size fits the buffers of a run into max bytes: smaller slabs first, then fewer threads. The bytes of the
-// outputs depend on neither.
+// size fits the buffers of a run into max bytes: smaller panels first, then smaller slabs, then fewer threads. The bytes
+// of the outputs depend on none of them.
 func (p *Plan) size(o RunOptions) (sizing, error) {
-	threads, max := o.threads(), o.maxMemory()
-	var s sizing
-	for slab := int64(slabElements); ; slab /= 2 {
-		s = p.sizeFor(threads, slab, o.Measure)
-		if s.memory() <= max || slab <= minSlabElements {
-			break
+	threads, slab, panel, max := o.threads(), int64(slabElements), int64(maxPanel), o.maxMemory()
+	for {
+		s := p.sizeFor(threads, slab, panel, o.Measure)
+		switch {
+		case s.memory() <= max:
+			return s, nil
+		case panel > minPanel:
+			panel /= 2
+		case panel > 0:
+			panel = 0
+		case slab > minSlabElements:
+			slab /= 2
+		case threads > 1:
+			threads--
+		default:
+			return s, &MemoryError{Need: s.memory(), Allowed: max}
 		}
 	}
-	for s.memory() > max && threads > 1 {
-		threads--
-		s = p.sizeFor(threads, s.slab, o.Measure)
-	}
-	if s.memory() > max {
-		return s, &MemoryError{Need: s.memory(), Allowed: max}
-	}
-	return s, nil
 }
 
-func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
-	s := sizing{slab: slab, workers: threads, readers: 2, writers: min(4, max(2, threads/4))}
+func (p *Plan) sizeFor(threads int, slab, panel int64, measure bool) sizing {
+	s := sizing{slab: slab, panel: panel, workers: threads, readers: 2, writers: min(4, max(2, threads/4))}
 	s.raw = s.workers + s.readers
 	s.out, s.rereads = 2*s.workers+s.writers, len(p.Outputs)
 	s.floats = 1
@@ -83,6 +90,8 @@ func (p *Plan) sizeFor(threads int, slab int64, measure bool) sizing {
 		t := &p.Tensors[i]
 		rows := slabRows(t, slab)
 		s.rawSize = max(s.rawSize, rows*t.source.stride)
+		panels, lines := t.source.gathering(rows, panel)
+		s.panels, s.lines = max(s.panels, panels), max(s.lines, lines)
 		s.values = max(s.values, rows*t.source.cols)
 		s.fixed += 4 * int64(len(t.weights))
 		s.fixed += 4 * t.source.scales()

@@ -1,9 +1,9 @@
 package quant
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/kernels"
@@ -40,19 +40,13 @@ func newPacked(part arch.Part, values, cols int64) (*piece, error) {
 // read by whole blocks.
 type packer struct{ nibbles, exponents io.ReaderAt }
 
-var exponentBytes = sync.Pool{New: func() any { return new([]byte) }}
-
 func (r packer) ReadAt(p []byte, off int64) (int, error) {
 	if off%packedBlock != 0 || len(p)%packedBlock != 0 {
 		return 0, fmt.Errorf("%d bytes from %d on cut a block", len(p), off)
 	}
 	n, first := len(p)/packedBlock, off/packedBlock
-	pooled := exponentBytes.Get().(*[]byte)
-	defer exponentBytes.Put(pooled)
-	if cap(*pooled) < n {
-		*pooled = make([]byte, n)
-	}
-	exponents := (*pooled)[:n]
+	exponents, giveBack := borrow(int64(n))
+	defer giveBack()
 	if err := readFull(r.exponents, exponents, first); err != nil {
 		return 0, err
 	}
@@ -61,14 +55,22 @@ func (r packer) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	for i, e := range exponents {
-		var block [packedNibbles]byte
-		copy(block[:], nibbles[i*packedNibbles:])
+		from := nibbles[i*packedNibbles:][:packedNibbles]
+		// Bytes j of both words hold weights 2j, 2j+1 and 2j+16, 2j+17.
+		low, high := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[8:])
+		const lower = 0x0f0f0f0f0f0f0f0f
+		even, odd := low&lower|high&lower<<4, low>>4&lower|high&^lower
 		to := p[i*packedBlock:][:packedBlock]
 		to[0] = e
-		for j := range packedNibbles / 2 { // bytes j and j+8 hold weights 2j, 2j+1 and 2j+16, 2j+17
-			low, high := block[j], block[j+packedNibbles/2]
-			to[1+2*j], to[2+2*j] = low&15|high<<4, low>>4|high&0xf0
-		}
+		binary.LittleEndian.PutUint64(to[1:], apart(uint32(even))|apart(uint32(odd))<<8)
+		binary.LittleEndian.PutUint64(to[9:], apart(uint32(even>>32))|apart(uint32(odd>>32))<<8)
 	}
 	return len(p), nil
+}
+
+// apart puts a byte of zeros behind each byte.
+func apart(v uint32) uint64 {
+	x := uint64(v)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	return (x | x<<8) & 0x00ff00ff00ff00ff
 }

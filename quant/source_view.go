@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"sync"
 
 	"github.com/nexus-quant/nexus-quant/quant/arch"
 )
@@ -93,51 +92,20 @@ func (p *piece) stretches(first, rows int64, f func(to, from, n int64) error) er
 
 // read fills dst with rows of the piece.
 func (p *piece) read(dst []byte, first, rows int64) error {
-	if p.transposed() {
+	switch {
+	case p.transposed():
 		return p.readColumns(dst, first, rows)
+	case p.scattered():
+		return p.readSpans(dst, first, rows)
 	}
+	return p.readStretches(dst, first, rows)
+}
+
+// readStretches reads each stretch by itself.
+func (p *piece) readStretches(dst []byte, first, rows int64) error {
 	return p.stretches(first, rows, func(to, from, n int64) error {
 		return readFull(p.data, dst[to*p.size:(to+n)*p.size], from*p.size)
 	})
-}
-
-// transposed tells whether neighbours in a column of the output are closer in the source than neighbours in a row.
-func (p *piece) transposed() bool {
-	r, c := p.view.Rows, p.view.Cols
-	if len(r) == 0 || len(c) == 0 {
-		return false
-	}
-	down, across := r[len(r)-1].Stride, c[len(c)-1].Stride
-	return down > 0 && down <= 8 && across > down && r[len(r)-1].N > 1
-}
-
-var columns = sync.Pool{New: func() any { return new([]byte) }}
-
-// readColumns reads a transposed view: for each column of the output the stretch that its rows have in the source.
-func (p *piece) readColumns(dst []byte, first, rows int64) error {
-	pooled := columns.Get().(*[]byte)
-	defer columns.Put(pooled)
-	inner := p.view.Rows[len(p.view.Rows)-1]
-	for done := int64(0); done < rows; {
-		n := min(rows-done, inner.N-(first+done)%inner.N)
-		length := ((n-1)*inner.Stride + 1) * p.size
-		if int64(cap(*pooled)) < length {
-			*pooled = make([]byte, length)
-		}
-		line := (*pooled)[:length]
-		start := p.view.First + at(p.view.Rows, first+done)
-		for c := range p.cols {
-			if err := readFull(p.data, line, (start+at(p.view.Cols, c))*p.size); err != nil {
-				return err
-			}
-			for r := range n {
-				o, i := ((done+r)*p.cols+c)*p.size, r*inner.Stride*p.size
-				copy(dst[o:o+p.size], line[i:i+p.size])
-			}
-		}
-		done += n
-	}
-	return nil
 }
 
 // spread calls f for each piece that has some of n output rows: rows from first on, within the piece, which are the
