@@ -115,7 +115,7 @@ func TestPanelsDontShowInTheBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Model{Name: "experts", Metadata: llamaMetadata(1), tensors: []modelTensor{{shaped{name: "blk.0.ffn_up_exps.weight", shape: []int64{in, out, e}, typ: gguf.BF16}, s}}}
+	m := &Model{Name: "experts", Metadata: llamaMetadata(1), tensors: []modelTensor{{shaped: shaped{name: "blk.0.ffn_up_exps.weight", shape: []int64{in, out, e}, typ: gguf.BF16}, source: s}}}
 	p := mustPlan(t, m, PlanOptions{Recipes: recipes(t, "Q8_0", "BF16")})
 	tight := p.sizeFor(2, minSlabElements, 0, false).memory()
 	if n := s.panelSlabs(minSlabElements/in, maxPanel); n < 10 {
