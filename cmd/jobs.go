@@ -25,7 +25,7 @@ process does it. The beginning of an ID is enough.`,
 	list := newJobsList(a)
 	c.RunE = list.RunE
 	c.Flags().AddFlagSet(list.Flags())
-	c.AddCommand(list, newJobsShow(a), newJobsLogs(a), newJobsWatch(a), newJobsResume(a), newJobsRetry(a), newJobsDelete(a))
+	c.AddCommand(list, newJobsShow(a), newJobsLogs(a), newJobsWatch(a), newJobsResume(a), newJobsRetry(a), newJobsDelete(a), newJobsQueue(a), newJobsMove(a))
 	return c
 }
 

@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -300,48 +299,6 @@ func (s *Service) DeleteModel(_ context.Context, id string, files bool) error {
 		}
 	}
 	return nil
-}
-
-// Verification is what reading a registered file again came to.
-type Verification struct {
-	Path  string `json:"path"`
-	OK    bool   `json:"ok"`
-	Error string `json:"error,omitempty"`
-}
-
-// Verify reads the files of a model again: size, header, finite scales and SHA-256 must be what was registered.
-func (s *Service) Verify(ctx context.Context, id string, report func(Progress)) ([]Verification, error) {
-	store, err := s.registry()
-	if err != nil {
-		return nil, err
-	}
-	files, err := filesOf(store, id)
-	if err != nil {
-		return nil, err
-	}
-	var list []Verification
-	for i, m := range files {
-		v := Verification{Path: m.Path}
-		sum, err := quant.Reread(ctx, m.Path, func(done, total int64) {
-			if report != nil {
-				report(Progress{Stage: Verifying, Item: filepath.Base(m.Path), ItemsDone: i, Items: len(files), BytesDone: done, BytesTotal: total})
-			}
-		})
-		switch {
-		case errors.Is(err, context.Canceled):
-			return list, err
-		case errors.Is(err, fs.ErrNotExist):
-			v.Error = "the file is not there"
-		case err != nil:
-			v.Error = err.Error()
-		case m.SHA256 != "" && sum != m.SHA256:
-			v.Error = fmt.Sprintf("SHA-256 is %s, registered was %s", sum, m.SHA256)
-		default:
-			v.OK = true
-		}
-		list = append(list, v)
-	}
-	return list, nil
 }
 
 // Rate stores what a user thinks of a model or of one variant.

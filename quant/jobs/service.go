@@ -16,6 +16,8 @@ type Service struct {
 	version  string
 	wake     chan struct{} // tells the worker of this process that there is something to do
 
+	verifying verifiers
+
 	once  sync.Once
 	store *registry.Store
 	err   error

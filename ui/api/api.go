@@ -24,6 +24,8 @@ type Service interface {
 	Cancel(ctx context.Context, id string) (jobs.Job, error)
 	Resume(ctx context.Context, id string) (jobs.Job, error)
 	Retry(ctx context.Context, id string) (jobs.Job, error)
+	Queue() ([]jobs.Job, error)
+	Move(ctx context.Context, id, to string) (jobs.Job, error)
 	Delete(ctx context.Context, id string, files bool) (freed int64, err error)
 	Output(id, outputID string) (jobs.Output, error)
 	// Events yields what happens to a job, or to all if id is empty, after the event with that number, until ctx ends.
@@ -41,6 +43,10 @@ type Service interface {
 	Variants(id string) ([]jobs.Variant, error)
 	Variant(ref string) (jobs.Model, jobs.Variant, error)
 	DeleteModel(ctx context.Context, id string, files bool) error
+	StartVerification(id string) (jobs.VerifyRun, error)
+	// Verification says how far it is; changed is closed when that is no longer so.
+	Verification(id string) (run jobs.VerifyRun, changed <-chan struct{}, err error)
+	CancelVerification(id string) (jobs.VerifyRun, error)
 	Rate(id string, r jobs.Rating) (jobs.Rating, error)
 	Rating(id string) (jobs.Rating, error)
 	Recommendations(vramBytes, ramBytes, contextLength int64) ([]jobs.Recommendation, error)
@@ -110,6 +116,7 @@ func New(service Service, o Options) *API {
 	a.registerEvents()
 	a.registerPlan()
 	a.registerRegistry()
+	a.registerVerification()
 	a.registerFiles()
 	a.describe()
 	a.mux.HandleFunc("GET /healthz", a.health)

@@ -84,6 +84,12 @@ get /api/v1/registry/variant 200 404
 get /api/v1/registry/models/{id}/rating 200 404
 post /api/v1/registry/models/{id}/rating 200 404 422
 get /api/v1/registry/recommendations 200
+get /api/v1/quantize/queue 200
+post /api/v1/quantize/jobs/{id}/move 200 404 409 422
+get /api/v1/registry/models/{id}/verification 200 404
+post /api/v1/registry/models/{id}/verification 202 404
+post /api/v1/registry/models/{id}/verification/cancel 200 404 409
+get /api/v1/registry/models/{id}/verification/events 200 404
 get /api/v1/files 200 422
 get /api/v1/files/inspect 200 400 403 404 422`[1:], "\n") {
 		word := strings.Fields(line)

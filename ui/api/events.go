@@ -66,7 +66,13 @@ const (
 	retryAfter = 2 * time.Second // what clients are told to wait before they come back
 )
 
+// stream answers with the events of a job, or of all jobs if id is empty.
 func (a *API) stream(id string, in ResumeAfter) (*huma.StreamResponse, error) {
+	return a.events(func(ctx context.Context, s *stream) error { return s.run(ctx, id, in.after()) })
+}
+
+// events answers with a stream that run fills until it returns.
+func (a *API) events(run func(ctx context.Context, s *stream) error) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		if a.metrics.streams.Add(1) > maxStreams {
@@ -85,7 +91,7 @@ func (a *API) stream(id string, in ResumeAfter) (*huma.StreamResponse, error) {
 		}
 		s := &stream{api: a, w: w, rc: http.NewResponseController(w), beat: time.NewTicker(a.options.heartbeat)}
 		defer s.beat.Stop()
-		s.end(s.run(r.Context(), id, in.after()))
+		s.end(run(r.Context(), s))
 	}}, nil
 }
 

@@ -100,6 +100,18 @@ func (a *API) registerJobs() {
 	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/retry", "retry-job", tagJobs, "Start a job that has ended once more", 404, 409),
 		func(ctx context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Retry(ctx, in.ID)) })
 
+	op = operation(http.MethodPost, jobsPath+"/{id}/move", "move-job", tagJobs, "Give a queued job another place in the queue", 404, 409, 422)
+	op.Description = "Priorities follow: of as few jobs as possible."
+	huma.Register(a.huma, op, func(ctx context.Context, in *moveInput) (*body[jobs.Job], error) {
+		return answer(s.Move(ctx, in.ID, in.Body.To))
+	})
+
+	huma.Register(a.huma, operation(http.MethodGet, quantizePath+"/queue", "list-queue", tagJobs, "List the queued jobs in the order in which they will start"),
+		func(context.Context, *none) (*body[queue], error) {
+			list, err := s.Queue()
+			return answer(queue{list, len(list)}, err)
+		})
+
 	op = operation(http.MethodGet, jobsPath+"/{id}/logs", "get-job-logs", tagJobs, "Read the log of a job, as NDJSON", 404)
 	op.Responses = map[string]*huma.Response{"200": {Description: "One JSON object a line, oldest first", Content: map[string]*huma.MediaType{ndjsonType: {}}}}
 	huma.Register(a.huma, op, a.logs)
@@ -115,6 +127,18 @@ type listInput struct {
 	Search string   `query:"search" maxLength:"200" doc:"In name, source, architecture and types"`
 	Limit  int      `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 	Offset int      `query:"offset" default:"0" minimum:"0"`
+}
+
+type moveInput struct {
+	JobID
+	Body struct {
+		To string `json:"to" enum:"first,earlier,later,last" doc:"By one place, or to an end of the queue"`
+	}
+}
+
+type queue struct {
+	Jobs  []jobs.Job `json:"jobs"`
+	Total int        `json:"total"`
 }
 
 type deleteJob struct {
