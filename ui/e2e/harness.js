@@ -48,17 +48,21 @@ export class Server {
     mkdirSync(this.models, { recursive: true });
   }
 
+  /** What the program is told, here and on the command line. */
+  get env() {
+    return {
+      PATH: process.env.PATH, HOME: this.home, NEXUS_QUANT_HOME: join(this.home, "state"), QUANTIZATION_OUTPUT_DIR: this.out, MODELS_DIR: this.models,
+      HF_HOME: join(this.home, "hf"), HF_HUB_OFFLINE: "1", NEXUS_QUANT_KERNELS: process.env.NEXUS_QUANT_KERNELS ?? "",
+    };
+  }
+
   get url() { return `http://127.0.0.1:${this.port}`; }
 
   /** @param {string[]} more arguments */
   async start(more = []) {
     this.port ||= await freePort();
     this.process = spawn(binary(), ["serve", "--addr", `127.0.0.1:${this.port}`, ...more], {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: {
-        PATH: process.env.PATH, HOME: this.home, NEXUS_QUANT_HOME: join(this.home, "state"), QUANTIZATION_OUTPUT_DIR: this.out, MODELS_DIR: this.models,
-        HF_HOME: join(this.home, "hf"), HF_HUB_OFFLINE: "1", NEXUS_QUANT_KERNELS: process.env.NEXUS_QUANT_KERNELS ?? "",
-      },
+      stdio: ["ignore", "pipe", "inherit"], env: this.env,
     });
     for await (const line of createInterface({ input: this.process.stdout })) if (line.startsWith("http")) return this;
     throw new Error("the server did not start");

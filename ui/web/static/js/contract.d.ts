@@ -50,6 +50,12 @@ export interface Variant {
   tensors?: TensorFidelity[];
 }
 
+export interface VerifyFile { path: string; filename: string; quantization: string; status: string; error: string | null; bytes_done: number; bytes_total: number }
+export interface VerifyRun {
+  id: string; status: "none" | "running" | "completed" | "cancelled"; ok: boolean; files: VerifyFile[]; bytes_done: number; bytes_total: number;
+  bytes_per_second: number; eta_seconds: number; started_at: string | null; completed_at: string | null;
+}
+
 export interface Rating { rating: number; variant?: string; notes?: string; tags?: string[] }
 
 export interface Model {

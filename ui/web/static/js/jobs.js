@@ -3,6 +3,7 @@ import { html, signal } from "../vendor/preact.js";
 import { bytes, between, count, duration, percent, rate, when } from "./format.js";
 import { active, jobs, load, loadError, loaded, newestFirst, queue } from "./live.js";
 import { Bar, Failure, JobActions, Loading, State } from "./parts.js";
+import { Queue } from "./queue.js";
 import { Link } from "./router.js";
 
 /** @typedef {import("./contract").Job} Job */
@@ -22,6 +23,11 @@ export function Jobs() {
   const all = newestFirst.value;
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((j) => filters[filter.value].has(j) && words.every((w) => `${j.name} ${j.source_model} ${j.model_architecture ?? ""} ${j.gguf_quant_types.join(" ")} ${j.id}`.toLowerCase().includes(w)));
+  const waiting = found.filter((j) => j.status === "queued");
+  const groups = [["Running", found.filter((j) => active(j) && j.status !== "queued")], ["Ended", found.filter((j) => !active(j))]];
+  const several = [waiting.length, ...groups.map(([, l]) => l.length)].filter(Boolean).length > 1;
+  const cards = (/** @type {any} */ [title, list]) => list.length > 0 && html`<section aria-label=${title}>${several && html`<h2>${title}</h2>`}
+    <ul class="jobs plain">${list.map((/** @type {Job} */ j) => html`<li key=${j.id}><${JobCard} job=${j} /></li>`)}</ul></section>`;
   return html`<main>
     <div class="title"><h1 tabindex="-1">Jobs</h1><${Link} href="/quantization" class="button primary">New job<//></div>
     ${loadError.value && !loaded.value && html`<${Failure} title="The jobs could not be loaded" error=${loadError.value}><button type="button" onClick=${load}>Try again</button><//>`}
@@ -32,7 +38,9 @@ export function Jobs() {
         <label class="unseen" for="search">Search in jobs</label>
         <input id="search" type="search" placeholder="Search name, model, type" value=${search.value} onInput=${(/** @type {any} */ e) => { search.value = e.target.value; }} />
       </div>
-      <ul class="jobs plain">${found.map((j) => html`<li key=${j.id}><${JobCard} job=${j} /></li>`)}</ul>
+      ${cards(groups[0])}
+      ${waiting.length > 0 && html`<${Queue} shown=${waiting} />`}
+      ${cards(groups[1])}
       ${found.length === 0 && html`<div class="empty"><p>No job is like that.</p><button type="button" class="quiet" onClick=${() => { filter.value = "all"; search.value = ""; }}>Show all ${count(all.length, "job")}</button></div>`}`}
   </main>`;
 }
@@ -65,7 +73,7 @@ export function step(s) {
 function JobCard({ job }) {
   const running = active(job) && job.status !== "queued";
   return html`<article class=${`card job ${job.status}`} aria-label=${job.name}>
-    <header><h2><${Link} href=${`/jobs/${job.id}`}>${job.name}<//></h2><${State} status=${job.status} /></header>
+    <header><h3><${Link} href=${`/jobs/${job.id}`}>${job.name}<//></h3><${State} status=${job.status} /></header>
     <p class="faint path mono">${job.source_model}</p>
     ${running && html`<div class="progress"><${Bar} value=${job.progress} label=${`Progress of ${job.name}`} /><span class="num">${percent(job.progress)}</span></div>`}
     <p class=${job.status === "failed" ? "misfits clamp" : ""}>${standing(job)} ${running && html`<span class="num faint">${rate(job.bytes_per_second)}${job.eta_seconds > 0 ? `, ${duration(job.eta_seconds)} left` : ""}</span>`}</p>

@@ -73,7 +73,7 @@ export function follow(url, { on, opened, lost }) {
       timer = setTimeout(open, wait);
       wait = Math.min(wait * 1.5, 5000);
     };
-    for (const type of ["snapshot", "progress", "output", "state", "log"]) {
+    for (const type of ["snapshot", "progress", "output", "state", "log", "verification"]) {
       s.addEventListener(type, (e) => {
         last = Number(e.lastEventId) || last;
         on(type, JSON.parse(e.data), last);

@@ -8,6 +8,7 @@ import { newestFirst } from "./live.js";
 import { ask, Command, Copy, Failure, Loading, Notice, say } from "./parts.js";
 import { go, Link } from "./router.js";
 import { bitsColour, deviation, errorColour } from "./types.js";
+import { Verify } from "./verify.js";
 import { Wall } from "./wall.js";
 
 /** @typedef {import("./contract").Model} Model */
@@ -101,7 +102,8 @@ export function ModelPage({ id }) {
     ${there && html`<section aria-label="Use"><h2>Use</h2>
       <div class="stack"><${Command} text=${`llama-server -m ${shell(there.path)}`} what="command to serve it" />
       <${Command} text=${`nexus-quant models export ollama ${shell(`${model.id}:${there.quantization}`)}`} what="command for ollama" />
-      <${Command} text=${`nexus-quant models verify ${shell(model.id)}`} what="command to check all files against their SHA-256" /></div></section>`}
+      </div></section>`}
+    <${Verify} id=${model.id} files=${model.variants.length} />
     <${Rate} model=${model} />
     <section aria-label="Remove"><h2>Remove</h2><${Remove} model=${model} /></section>
   </main>`;
