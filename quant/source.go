@@ -285,7 +285,7 @@ func (s *source) valueOp(op arch.Op) (func([]float32), error) {
 	case arch.NegExp:
 		f = func(x []float32) {
 			for i := range x {
-				x[i] = -float32(math.Exp(float64(x[i])))
+				x[i] = -arch.Exp(x[i])
 			}
 		}
 	default:

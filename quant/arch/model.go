@@ -60,6 +60,6 @@ const (
 	Keep Op = iota
 	// AddOne adds 1: Gemma's norms are stored less one. A sum of F16 values is rounded to F16, as PyTorch does.
 	AddOne
-	// NegExp is -exp(x): the state matrices of Mamba and its like are stored as logarithms.
+	// NegExp is -Exp(x): the state matrices of Mamba and its like are stored as logarithms.
 	NegExp
 )
