@@ -160,7 +160,11 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 		return nil, &UnsupportedError{class}
 	}
 	f := all[i]
-	m := &mapping{family: f, tower: towerOf(cfg.root), config: cfg, read: c.ReadFile, name: c.Name, sources: c.Tensors, model: &Model{Arch: f.name}}
+	m := &mapping{family: f, tower: towerOf(cfg.root), config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
+	if c, err = m.unpack(c); err != nil {
+		return nil, err
+	}
+	m.sources = c.Tensors
 	for key, v := range f.defaults {
 		cfg.or(key, v)
 	}

@@ -116,11 +116,8 @@ func TestMapNamesWhatIsWrong(t *testing.T) {
 		{"vocabulary does not fit the embedding", archtest.Qwen2, set("vocab_size", 600), `shape [512 256], config.json makes it [600 256]`},
 		{"integers", archtest.Llama2, func(c *archtest.Checkpoint) { c.Drop("model.norm.weight"); add("model.norm.weight", "I32", 256)(c) }, `tensor "model.norm.weight" (model.safetensors): dtype I32 can't be converted`},
 
-		{"gptq", archtest.Llama2, quantized("gptq", "bits", 4), "quantized with gptq"},
-		{"awq", archtest.Llama2, quantized("awq"), "quantized with awq"},
-		{"bitsandbytes", archtest.Llama2, quantized("bitsandbytes"), "quantized with bitsandbytes"},
+		{"unknown method", archtest.Llama2, quantized("hqq"), "quantized with hqq"},
 		{"mxfp4", archtest.Llama2, quantized("mxfp4"), "quantized with mxfp4"},
-		{"packed integers", archtest.Llama2, quantized("compressed-tensors", "format", "pack-quantized", "config_groups", map[string]any{"group_0": map[string]any{}}), "compressed-tensors (pack-quantized, 1 groups)"},
 		{"scale missing", archtest.FP8, drop("layers.0.mlp.up_proj.weight_scale_inv"), `tensor "model.layers.0.mlp.up_proj.weight" (model.safetensors): dtype F8_E4M3, but its scale is missing`},
 		{"weight of a scale missing", archtest.FP8, drop("layers.0.mlp.up_proj.weight"), `scales "model.layers.0.mlp.up_proj.weight", which is missing`},
 		{"too few scales", archtest.FP8, quantized("fp8", "weight_block_size", []int{64, 64}), "in blocks of 64 x 64 needs"},
@@ -164,7 +161,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if !errors.As(err, &unsupported) || !strings.Contains(unsupported.Hint(), "Qwen3ForCausalLM") || !strings.Contains(unsupported.Hint(), "archs") {
 		t.Errorf("unsupported class: %v", err)
 	}
-	_, err = mapChanged(t, archtest.Llama2, arch.Options{}, quantized("gptq"))
+	_, err = mapChanged(t, archtest.Llama2, arch.Options{}, quantized("hqq"))
 	var q *arch.QuantizedError
 	if !errors.As(err, &q) || !strings.Contains(q.Hint(), "the model that it was made from") {
 		t.Errorf("quantized checkpoint: %v", err)

@@ -6,17 +6,23 @@ import (
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
+	"github.com/nexus-quant/nexus-quant/quant/dequant"
 )
 
-// quantization says how quantization_config of config.json stores the weights. Only FP8 is taken, since it
-// loses little; what was squeezed further should be converted from the original.
+// quantization says how quantization_config of config.json stores the weights.
 type quantization struct {
 	scaled   bool     // FP8 weights have scales beside them
 	suffixes []string // that a scale's name has after the weight's
 	block    [2]int64 // rows and columns that share a scale; 0 for rows or whole tensors
 	unused   []string // endings of tensors that only matter at run time
 	packed   bool     // MXFP4 blocks have exponents beside them
+
+	format dequant.Format // of weights that are made float32 before anything else is done with them; nil for none
+	lossy  string         // what they were quantized with, if that cost quality
 }
+
+// unusedScales are the endings of scales of activations and caches.
+var unusedScales = []string{".input_scale", ".output_scale", ".k_scale", ".v_scale"}
 
 // QuantizedError is returned for a checkpoint whose weights are quantized in a way that can't be undone well.
 type QuantizedError struct{ Method string }
@@ -49,11 +55,27 @@ func readQuantization(c *config) (quantization, error) {
 		return quantization{scaled: true, suffixes: []string{"_scale"}, unused: []string{".input_scale_ub"}}, *c.err
 	case "compressed-tensors":
 		return compressedTensors(q)
+	case "modelopt":
+		if algo := q.text("quant_algo"); algo != "" && algo != "FP8" {
+			return quantization{}, &QuantizedError{fmt.Sprintf("modelopt (%s)", algo)}
+		}
+		return quantization{scaled: true, suffixes: []string{"_scale"}, unused: unusedScales}, *c.err
+	case "gptq":
+		return readGPTQ(q)
+	case "awq":
+		return readAWQ(q)
+	case "bitsandbytes":
+		return readBitsAndBytes(q), *c.err
+	case "bitnet":
+		return quantization{format: dequant.BitNet{}}, *c.err
 	case "mxfp4":
 		return quantization{packed: true}, *c.err
 	case "":
 		if len(q.doc) == 0 {
 			return quantization{}, *c.err
+		}
+		if q.flag("load_in_8bit") || q.flag("load_in_4bit") {
+			return readBitsAndBytes(q), *c.err
 		}
 		method = "an unnamed method"
 	}
@@ -63,16 +85,24 @@ func readQuantization(c *config) (quantization, error) {
 // compressedTensors reads the settings of the format that vLLM's compressor writes.
 func compressedTensors(q *config) (quantization, error) {
 	format := q.text("format")
-	out := quantization{scaled: true, suffixes: []string{"_scale"}, unused: []string{".input_scale", ".k_scale", ".v_scale"}}
+	out := quantization{scaled: true, suffixes: []string{"_scale"}, unused: unusedScales}
 	groups := q.object("config_groups")
 	if *q.err != nil {
 		return out, *q.err
 	}
-	if (format != "float-quantized" && format != "naive-quantized") || len(groups.doc) != 1 {
+	switch format {
+	case "float-quantized", "naive-quantized", "int-quantized", "pack-quantized":
+	default:
+		return out, &QuantizedError{fmt.Sprintf("compressed-tensors (%s)", format)}
+	}
+	if len(groups.doc) != 1 {
 		return out, &QuantizedError{fmt.Sprintf("compressed-tensors (%s, %d groups)", format, len(groups.doc))}
 	}
 	for name := range groups.doc {
 		w := groups.object(name).object("weights")
+		if format == "int-quantized" || format == "pack-quantized" || format == "naive-quantized" && w.text("type") == "int" {
+			return compressedInts(format, w)
+		}
 		if w.text("type") != "float" || w.number("num_bits") != 8 {
 			return out, &QuantizedError{fmt.Sprintf("compressed-tensors (%v bits of type %s)", w.doc["num_bits"], w.text("type"))}
 		}
