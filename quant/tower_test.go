@@ -189,7 +189,7 @@ func TestWhyThereIsNoMmprojFile(t *testing.T) {
 	if !errors.As(err, &none) || none.Err != nil || none.Hint() == "" {
 		t.Errorf("text alone: got %v", err)
 	}
-	m := seeing(t, "tiny-qwen35")
+	m := seeing(t, "tiny-qwen35moe")
 	_, err = NewPlan(m, PlanOptions{Recipes: towerRecipes(t, "F16")})
 	if !errors.As(err, &none) || none.Err == nil || !strings.Contains(err.Error(), "1 tensors see or hear") {
 		t.Errorf("a tower that is not known: got %v", err)

@@ -47,6 +47,9 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 	}
 	doc := c.doc
 	if text := c.object("text_config"); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
+		for key, v := range textDefaults[text.text("model_type")] {
+			text.or(key, v)
+		}
 		for key, v := range doc {
 			if old, ok := text.doc[key]; !ok || key == "architectures" && old == nil {
 				text.doc[key] = v

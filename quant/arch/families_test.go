@@ -134,7 +134,7 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 	}{
 		{"tiny-gemma", "lm_head.weight (the embedding once more)"},
 		{"tiny-gemma3-vision", "multi_modal_projector.mm_input_projection_weight (sees or hears: goes to the mmproj file)"},
-		{"tiny-qwen35", "model.visual.blocks.0.attn.qkv.weight (sees or hears, which is not for the text model)"},
+		{"tiny-qwen35moe", "model.visual.blocks.0.attn.qkv.weight (sees or hears, which is not for the text model)"},
 		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
 		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
 	} {
@@ -174,6 +174,23 @@ func TestATowerNamesWhatIsWrongWithIt(t *testing.T) {
 		{"heads that do not divide", "tiny-gemma3-vision", vision("num_attention_heads", 5), "vision_config.hidden_size 64 is no multiple of num_attention_heads 5"},
 		{"no means", "tiny-gemma3-vision", file("preprocessor_config.json", `{"image_std": [1, 1, 1]}`), "preprocessor_config.json: image_mean is missing"},
 		{"means no numbers", "tiny-gemma3-vision", file("preprocessor_config.json", `{"image_std": [1, 1, 1], "image_mean": [1, "x"]}`), "want a number"},
+		{"one frame at a time", "tiny-qwen2vl", func(c *archtest.Checkpoint) {
+			drop("patch_embed.proj.weight")(c)
+			add("visual.patch_embed.proj.weight", "BF16", 96, 3, 1, 4, 4)(c)
+		}, "shape [96 3 1 4 4], config.json makes it [96 3 2 4 4]"},
+		{"another Qwen's class", "tiny-qwen2vl", set("model_type", "qwen3_vl"), `config.json: model_type: "qwen3_vl", want qwen2_vl`},
+		{"windows of no pattern", "tiny-qwen2.5vl", vision("fullatt_block_indexes", []int{1, 2}), "vision_config.fullatt_block_indexes: [1 2], want every 2"},
+		{"no windows", "tiny-qwen2.5vl", vision("fullatt_block_indexes", nil), "vision_config.fullatt_block_indexes is missing"},
+		{"an inner layer beyond the last", "tiny-qwen3vl", vision("deepstack_visual_indexes", []int{3}), "no rule of the clip architecture knows it"},
+		{"fewer inner layers than tensors", "tiny-qwen3vl", vision("deepstack_visual_indexes", []int{}), `"model.visual.deepstack_merger_list.0.linear_fc1.bias"`},
+		{"no token for the end of a row", "tiny-pixtral", func(c *archtest.Checkpoint) {
+			c.Files["tokenizer.json"] = []byte(strings.ReplaceAll(string(c.Files["tokenizer.json"]), "IMG_BREAK", "IMG_OTHER"))
+		}, `no added token "[IMG_BREAK]"`},
+		{"a token beyond the vocabulary", "tiny-pixtral", file("tokenizer_config.json", `{"added_tokens_decoder": {"512": {"content": "[IMG_BREAK]"}}}`), "vocab_size 512, but the token [IMG_BREAK] is 512"},
+		{"a token that is no number", "tiny-pixtral", file("tokenizer_config.json", `{"added_tokens_decoder": {"0": {"content": "[IMG_BREAK]"}}}`), `"0" is no number of a token`},
+		{"another activation", "tiny-pixtral", vision("hidden_act", "relu"), `vision_config.hidden_act: "relu", want silu or gelu`},
+		{"an encoder of another make", "tiny-pixtral", vision("model_type", "mllama"), "tensors see or hear, in a way that is not supported"},
+		{"no number of merged patches", "tiny-mistral3", set("spatial_merge_size", "x"), "config.json: spatial_merge_size: want a number"},
 		{"no JSON", "tiny-gemma3-vision", file("processor_config.json", `{`), "processor_config.json: unexpected EOF"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // all is the table of model families. A new one is a file of its own and a line here.
 var all = []*family{
 	llama, mixtral, mistral3, smollm3,
+	qwen2vl, qwen3vl, qwen3vlmoe,
 	qwen2, qwen2moe, qwen3, qwen3moe, qwen3next, qwen35, qwen35moe,
 	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
@@ -49,8 +50,9 @@ type family struct {
 	kvUnknown      bool  // num_key_value_heads has no default
 	noTheta        bool  // nor has rope_theta
 
-	also   []string             // of a tower: tensors of the text model that it needs too
-	forced map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output
+	modelType string               // of a tower: of vision_config, where several have the same class; "" for any
+	also      []string             // of a tower: tensors of the text model that it needs too
+	forced    map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output
 
 	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none

@@ -27,7 +27,11 @@ func (m *mapping) knownName(name string) (known, why string) {
 	}
 	switch {
 	case m.vision != nil:
-		return towerName(name), ""
+		name = towerName(name)
+		if m.family.rename != nil {
+			name = m.family.rename(m, name)
+		}
+		return name, ""
 	case notText(name) && m.tower != nil:
 		return "", ofTheTower
 	case notText(name):

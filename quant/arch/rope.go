@@ -89,7 +89,7 @@ func (m *mapping) ropeParams(set func(string, any)) {
 		optional("rope.scaling.yarn_beta_slow", "beta_slow")
 	case kind == "su" || kind == "longrope":
 		set("rope.scaling.type", "longrope")
-	case kind == "" || kind == "default" || kind == "dynamic":
+	case kind == "" || kind == "default" || kind == "dynamic" || kind == "mrope":
 	case kind == "proportional": // Gemma 4's, whose factors are a tensor
 	case strings.EqualFold(kind, "llama3") && m.family.ropeFactors:
 	default:

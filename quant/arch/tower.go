@@ -17,7 +17,7 @@ import (
 // names the tower's too (MmprojModel in conversion/base.py).
 
 // towers is the table of towers. A new one is a file of its own and a line here.
-var towers = []*family{gemma3Tower}
+var towers = []*family{gemma3Tower, qwen2vlTower, qwen25vlTower, qwen3vlTower, pixtralTower}
 
 // Follow says which type a tensor of a tower gets in a file of a given type.
 type Follow int
@@ -52,13 +52,15 @@ func towerClass(root map[string]any) string {
 
 // towerOf is the family of a checkpoint's tower; nil if it has none that the table knows.
 func towerOf(root map[string]any) *family {
-	_, sees := root["vision_config"].(map[string]any)
+	vision, sees := root["vision_config"].(map[string]any)
 	_, hears := root["audio_config"].(map[string]any)
 	if !sees && !hears {
 		return nil
 	}
 	class := towerClass(root)
-	i := slices.IndexFunc(towers, func(f *family) bool { return slices.Contains(f.classes, class) })
+	i := slices.IndexFunc(towers, func(f *family) bool {
+		return slices.Contains(f.classes, class) && (f.modelType == "" || f.modelType == vision["model_type"])
+	})
 	if i < 0 {
 		return nil
 	}
@@ -113,6 +115,9 @@ func mapTower(c *hf.Checkpoint, o Options, f *family, text dims) (*Model, error)
 		f.prepare(cfg)
 	}
 	m.readTowerDims()
+	if f.adjust != nil && *cfg.err == nil {
+		f.adjust(m)
+	}
 	if *cfg.err != nil {
 		return nil, *cfg.err
 	}

@@ -69,7 +69,8 @@ type Checkpoint struct {
 	Files   map[string][]byte // tokenizer files, model card and the like
 	Shards  int               // 0: one model.safetensors
 
-	dtype string // of the tensors that are added
+	dtype  string // of the tensors that are added
+	layers int    // that each makes tensors for; 0: Layers
 }
 
 // Write makes a checkpoint in dir, which is created.

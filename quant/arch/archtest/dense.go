@@ -68,8 +68,7 @@ func (c *Checkpoint) mistral3() {
 	for i, t := range c.Tensors {
 		c.Tensors[i].Name = "language_model." + t.Name
 	}
-	c.add("vision_tower.patch_conv.weight", 4, 3, 2, 2)
-	c.add("multi_modal_projector.linear_1.weight", width, 8)
+	c.pixtralVision(false)
 	c.tekkenBPE()
 }
 

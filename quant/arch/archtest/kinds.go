@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -32,6 +33,11 @@ var kinds = []kind{
 	{"tiny-gemma3n", (*Checkpoint).gemma3n},
 	{"tiny-gemma4", (*Checkpoint).gemma4},
 	{"tiny-gemma4-moe", (*Checkpoint).gemma4MoE},
+	{"tiny-qwen2vl", (*Checkpoint).qwen2vl},
+	{"tiny-qwen2.5vl", (*Checkpoint).qwen25vl},
+	{"tiny-qwen3vl", (*Checkpoint).qwen3vl},
+	{"tiny-qwen3vlmoe", (*Checkpoint).qwen3vlmoe},
+	{"tiny-pixtral", (*Checkpoint).pixtral},
 	{"tiny-mistral3", (*Checkpoint).mistral3},
 	{"tiny-ministral3", (*Checkpoint).ministral3},
 	{"tiny-smollm3", (*Checkpoint).smollm3},
@@ -148,7 +154,7 @@ func (c *Checkpoint) each(n int, name string, shape ...int64) {
 		c.add(name, shape...)
 		return
 	}
-	for layer := range Layers {
+	for layer := range cmp.Or(c.layers, Layers) {
 		c.layer(layer, n, name, shape...)
 	}
 }

@@ -182,7 +182,6 @@ func (c *Checkpoint) nestNext(class string) {
 			c.Tensors[i].Name = "model.language_model." + t.Name[6:]
 		}
 	}
-	c.add("model.visual.blocks.0.attn.qkv.weight", 12, 4)
 }
 
 func (c *Checkpoint) qwen35() {
@@ -194,6 +193,8 @@ func (c *Checkpoint) qwen35() {
 		c.nextLayer(i, "mlp.down_proj.weight", width, deep)
 	}
 	c.nestNext("Qwen3_5ForConditionalGeneration")
+	c.set("model_type", "qwen3_5")
+	c.qwen3Vision(false)
 }
 
 func (c *Checkpoint) qwen35moe() {
@@ -206,4 +207,5 @@ func (c *Checkpoint) qwen35moe() {
 		c.nextLayer(i, "mlp.experts.down_proj", 4, width, expert)
 	}
 	c.nestNext("Qwen3_5MoeForConditionalGeneration")
+	c.add("model.visual.blocks.0.attn.qkv.weight", 12, 4) // of a tower without a config
 }

@@ -12,6 +12,9 @@ const (
 	patch     = 4
 	imageSide = 32
 	perSide   = imageSide / patch
+
+	// of encoders with a merger.mlp.2 or a linear_2, since the converter takes that for the number of a layer
+	deeper = 3
 )
 
 // vision gives the config a vision_config.
@@ -78,4 +81,166 @@ func (c *Checkpoint) gemma3Vision() {
 	c.add("multi_modal_projector.mm_soft_emb_norm.weight", seen)
 	c.preprocessor("[0.5, 0.5, 0.5]", "[0.5, 0.5, 0.5]", `, "image_seq_length": 256`)
 	c.Files["processor_config.json"] = []byte(`{"image_seq_length": 16, "processor_class": "Gemma3Processor"}`)
+}
+
+// clipMeans are OpenAI's means and deviations of the colours.
+func (c *Checkpoint) clipMeans() {
+	c.preprocessor("[0.48145466, 0.4578275, 0.40821073]", "[0.26862954, 0.26130258, 0.27577711]", "")
+}
+
+// Widths of Qwen's encoders, other than the text model's.
+const (
+	qwenSeen = 96
+	merged   = 4 * qwenSeen
+)
+
+// qwenVision makes what the encoders of all Qwen models have, with or without biases in their norms.
+func (c *Checkpoint) qwenVision(prefix string, norm func(name string, shape ...int64)) {
+	c.layers = deeper
+	c.add(prefix+"patch_embed.proj.weight", qwenSeen, 3, 2, patch, patch)
+	norm(prefix+"blocks.{i}.norm1", qwenSeen)
+	norm(prefix+"blocks.{i}.norm2", qwenSeen)
+	c.withBias(prefix+"blocks.{i}.attn.qkv", 3*qwenSeen, qwenSeen)
+	c.withBias(prefix+"blocks.{i}.attn.proj", qwenSeen, qwenSeen)
+}
+
+func (c *Checkpoint) weightAlone(name string, shape ...int64) { c.each(0, name+".weight", shape...) }
+
+// qwenText makes a text model with positions in three dimensions.
+func (c *Checkpoint) qwenText(class, modelType string) {
+	c.class(class)
+	c.set("model_type", modelType, "rope_theta", 1e6, "rope_scaling", map[string]any{"type": "mrope", "mrope_section": []int{2, 3, 3}})
+	c.outer(false)
+	c.norms()
+	c.attention(width / Heads)
+	c.attentionBiases(width / Heads)
+	c.mlp()
+	c.qwenBPE()
+	c.clipMeans()
+}
+
+func (c *Checkpoint) qwen2vl() {
+	c.qwenText("Qwen2VLForConditionalGeneration", "qwen2_vl")
+	c.vision("depth", deeper, "embed_dim", qwenSeen, "hidden_size", width, "mlp_ratio", 2, "num_heads", Heads, "in_chans", 3,
+		"patch_size", patch, "spatial_merge_size", 2, "spatial_patch_size", patch, "temporal_patch_size", 2)
+	c.qwenVision("visual.", c.withBias)
+	c.withBias("visual.blocks.{i}.mlp.fc1", 2*qwenSeen, qwenSeen)
+	c.withBias("visual.blocks.{i}.mlp.fc2", qwenSeen, 2*qwenSeen)
+	c.withBias("visual.merger.ln_q", qwenSeen)
+	c.withBias("visual.merger.mlp.0", merged, merged)
+	c.withBias("visual.merger.mlp.2", width, merged)
+}
+
+func (c *Checkpoint) qwen25vl() {
+	c.qwenText("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl")
+	c.vision("depth", deeper, "hidden_act", "silu", "hidden_size", qwenSeen, "intermediate_size", seenDeep, "num_heads", Heads, "in_chans", 3,
+		"out_hidden_size", width, "patch_size", patch, "spatial_merge_size", 2, "spatial_patch_size", patch, "temporal_patch_size", 2,
+		"window_size", 4*patch, "fullatt_block_indexes", []int{2})
+	c.qwenVision("visual.", c.weightAlone)
+	c.withBias("visual.blocks.{i}.mlp.gate_proj", seenDeep, qwenSeen)
+	c.withBias("visual.blocks.{i}.mlp.up_proj", seenDeep, qwenSeen)
+	c.withBias("visual.blocks.{i}.mlp.down_proj", qwenSeen, seenDeep)
+	c.weightAlone("visual.merger.ln_q", qwenSeen)
+	c.withBias("visual.merger.mlp.0", merged, merged)
+	c.withBias("visual.merger.mlp.2", width, merged)
+}
+
+// qwen3Vision makes the encoder of Qwen 3, whose last layer the text model is given too where deep is true.
+func (c *Checkpoint) qwen3Vision(deep bool) {
+	indexes := []int{}
+	if deep {
+		indexes = []int{1}
+	}
+	c.vision("deepstack_visual_indexes", indexes, "depth", deeper, "hidden_act", "gelu_pytorch_tanh", "hidden_size", qwenSeen, "in_channels", 3,
+		"intermediate_size", seenDeep, "model_type", "qwen3_vl", "num_heads", Heads, "num_position_embeddings", perSide*perSide,
+		"out_hidden_size", width, "patch_size", patch, "spatial_merge_size", 2, "temporal_patch_size", 2)
+	const p = "model.visual."
+	c.qwenVision(p, c.withBias)
+	c.add(p+"patch_embed.proj.bias", qwenSeen)
+	c.add(p+"pos_embed.weight", perSide*perSide, qwenSeen)
+	c.withBias(p+"blocks.{i}.mlp.linear_fc1", seenDeep, qwenSeen)
+	c.withBias(p+"blocks.{i}.mlp.linear_fc2", qwenSeen, seenDeep)
+	c.withBias(p+"merger.norm", qwenSeen)
+	c.withBias(p+"merger.linear_fc1", merged, merged)
+	c.withBias(p+"merger.linear_fc2", width, merged)
+	if deep {
+		c.withBias(p+"deepstack_merger_list.0.norm", merged)
+		c.withBias(p+"deepstack_merger_list.0.linear_fc1", merged, merged)
+		c.withBias(p+"deepstack_merger_list.0.linear_fc2", width, merged)
+	}
+	c.preprocessor("[0.5, 0.5, 0.5]", "[0.5, 0.5, 0.5]", "")
+}
+
+func (c *Checkpoint) qwen3vl() {
+	c.class("Qwen3VLForConditionalGeneration")
+	c.set("model_type", "qwen3_vl_text", "head_dim", 32, "rope_theta", 5e6, "rope_scaling", map[string]any{"mrope_interleaved": true, "mrope_section": []int{6, 5, 5}, "rope_type": "default"})
+	c.outer(false)
+	c.norms()
+	c.attention(32)
+	c.headNorms(32)
+	c.mlp()
+	c.qwenBPE()
+	c.nest("Qwen3VLForConditionalGeneration")
+	c.set("model_type", "qwen3_vl")
+	c.under("model.language_model.", "")
+	c.qwen3Vision(true)
+}
+
+func (c *Checkpoint) qwen3vlmoe() {
+	c.class("Qwen3VLMoeForConditionalGeneration")
+	c.set("model_type", "qwen3_vl_moe_text", "num_experts", 4, "num_experts_per_tok", 2, "moe_intermediate_size", expert, "head_dim", 32, "norm_topk_prob", true, "rope_theta", 5e6,
+		"rope_scaling", map[string]any{"mrope_interleaved": true, "mrope_section": []int{6, 5, 5}, "rope_type": "default"})
+	c.outer(false)
+	c.norms()
+	c.attention(32)
+	c.headNorms(32)
+	c.each(0, "model.layers.{i}.mlp.gate.weight", 4, width)
+	c.each(0, "model.layers.{i}.mlp.experts.gate_up_proj", 4, width, 2*expert)
+	c.each(0, "model.layers.{i}.mlp.experts.down_proj", 4, expert, width)
+	c.qwenBPE()
+	c.nest("Qwen3VLMoeForConditionalGeneration")
+	c.set("model_type", "qwen3_vl_moe")
+	c.under("model.language_model.", "")
+	c.qwen3Vision(true)
+}
+
+// pixtralVision makes Mistral's encoder, which merges two by two patches, with or without biases in its projector.
+func (c *Checkpoint) pixtralVision(bias bool) {
+	c.vision("model_type", "pixtral", "head_dim", seen/Heads, "hidden_act", "silu", "hidden_size", seen, "image_size", imageSide, "intermediate_size", seenDeep,
+		"num_attention_heads", Heads, "num_channels", 3, "num_hidden_layers", deeper, "patch_size", patch, "rope_theta", 10000.0)
+	c.layers = deeper
+	c.add("vision_tower.patch_conv.weight", seen, 3, patch, patch)
+	c.add("vision_tower.ln_pre.weight", seen)
+	const layer = "vision_tower.transformer.layers.{i}."
+	c.weightAlone(layer+"attention_norm", seen)
+	c.weightAlone(layer+"ffn_norm", seen)
+	for _, p := range []string{"q_proj", "k_proj", "v_proj", "o_proj"} {
+		c.weightAlone(layer+"attention."+p, seen, seen)
+	}
+	c.weightAlone(layer+"feed_forward.gate_proj", seenDeep, seen)
+	c.weightAlone(layer+"feed_forward.up_proj", seenDeep, seen)
+	c.weightAlone(layer+"feed_forward.down_proj", seen, seenDeep)
+	linear := c.weightAlone
+	if bias {
+		linear = c.withBias
+	}
+	linear("multi_modal_projector.linear_1", width, seen)
+	linear("multi_modal_projector.linear_2", width, width)
+	if !bias {
+		c.set("spatial_merge_size", 2)
+		c.add("multi_modal_projector.norm.weight", seen)
+		c.add("multi_modal_projector.patch_merger.merging_layer.weight", seen, 4*seen)
+	}
+	c.clipMeans()
+}
+
+// pixtral is the first of Mistral's models that see.
+func (c *Checkpoint) pixtral() {
+	c.llamaLike("LlavaForConditionalGeneration", 32, false)
+	c.set("head_dim", 32, "rope_theta", 1e9, "model_type", "mistral")
+	c.nest("LlavaForConditionalGeneration")
+	c.set("model_type", "llava")
+	c.under("language_model.model.", "language_model.")
+	c.pixtralVision(true)
+	c.tekkenBPE()
 }
