@@ -50,9 +50,8 @@ type family struct {
 	kvUnknown      bool  // num_key_value_heads has no default
 	noTheta        bool  // nor has rope_theta
 
-	modelType string               // of a tower: of vision_config, where several have the same class; "" for any
-	also      []string             // of a tower: tensors of the text model that it needs too
-	forced    map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output
+	also   []string             // of a tower: tensors of the text model that it needs too
+	forced map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output
 
 	ropeFactors bool                    // rope scaling of type llama3 becomes rope_freqs.weight
 	made        func(*mapping) []Tensor // tensors that no source has; nil for none

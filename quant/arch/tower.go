@@ -59,7 +59,7 @@ func towerOf(root map[string]any) *family {
 	}
 	class := towerClass(root)
 	i := slices.IndexFunc(towers, func(f *family) bool {
-		return slices.Contains(f.classes, class) && (f.modelType == "" || f.modelType == vision["model_type"])
+		return slices.Contains(f.classes, class) && (f.when == nil || f.when(&config{doc: vision, err: new(error)}))
 	})
 	if i < 0 {
 		return nil
@@ -202,6 +202,11 @@ func patches(d dims) int64 {
 func patchSize(d dims) int64 { return d.config.count("patch_size") }
 func channels(d dims) int64 {
 	return d.config.countOr(d.config.firstOf([]string{"num_channels", "in_channels", "in_chans"}), 3)
+}
+
+// encoderOf tells whether a vision_config is of one of these model types.
+func encoderOf(types ...string) func(*config) bool {
+	return func(c *config) bool { return slices.Contains(types, c.text("model_type")) }
 }
 
 // visionParams writes the keys that all vision towers have in common (MmprojModel.set_gguf_parameters).

@@ -12,9 +12,9 @@ import (
 // The embedding of the token that ends a row of patches comes with it. The converter of 0.5.0 loses that one, since it
 // skips all that is of the language model before it looks for it, and llama.cpp refuses files without it.
 var pixtralTower = &family{
-	name:      "clip",
-	classes:   []string{"LlavaForConditionalGeneration", "Mistral3ForConditionalGeneration"},
-	modelType: "pixtral",
+	name:    "clip",
+	classes: []string{"LlavaForConditionalGeneration", "Mistral3ForConditionalGeneration"},
+	when:    encoderOf("pixtral"),
 	rules: rulesOf([]rule{
 		{"language_model.model.embed_tokens.weight", "v.token_embd.img_break", matrix(textVocab, textHidden), needed, rowBreak},
 		{"language_model.embed_tokens.weight", "v.token_embd.img_break", matrix(textVocab, textHidden), needed, rowBreak},

@@ -69,7 +69,7 @@ func (c *Checkpoint) mistral3() {
 		c.Tensors[i].Name = "language_model." + t.Name
 	}
 	c.pixtralVision(false)
-	c.tekkenBPE()
+	c.tekkenBPE("[IMG_BREAK]")
 }
 
 func (c *Checkpoint) ministral3() {

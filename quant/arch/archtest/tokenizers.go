@@ -192,8 +192,8 @@ func (c *Checkpoint) glmBPE() {
 }
 
 // tekkenBPE is the tokenizer of newer Mistral models.
-func (c *Checkpoint) tekkenBPE() {
-	c.withTokens(tekkenSplit, "<unk>", "<s>", "</s>", "[INST]", "[IMG_BREAK]")
+func (c *Checkpoint) tekkenBPE(more ...string) {
+	c.withTokens(tekkenSplit, append([]string{"<unk>", "<s>", "</s>", "[INST]"}, more...)...)
 	c.json("tokenizer_config.json", map[string]any{"add_bos_token": true, "add_prefix_space": false, "bos_token": "<s>", "eos_token": "</s>",
 		"unk_token": "<unk>", "tokenizer_class": "PreTrainedTokenizerFast"})
 }

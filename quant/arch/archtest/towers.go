@@ -242,5 +242,5 @@ func (c *Checkpoint) pixtral() {
 	c.set("model_type", "llava")
 	c.under("language_model.model.", "language_model.")
 	c.pixtralVision(true)
-	c.tekkenBPE()
+	c.tekkenBPE("[IMG_BREAK]")
 }
