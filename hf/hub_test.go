@@ -29,6 +29,7 @@ func tiny() map[string]string {
 		"config.json":                          `{"model_type":"llama"}`,
 		"generation_config.json":               `{}`,
 		"tokenizer.model":                      "sentencepiece",
+		"spiece.model":                         "pieces",
 		"tokenizer_config.json":                `{"a":1}`,
 		"README.md":                            "# tiny",
 		"additional_chat_templates/tool.jinja": "{{ x }}",
@@ -46,7 +47,7 @@ func tiny() map[string]string {
 // needed are the files of tiny that a conversion reads.
 var needed = []string{
 	"README.md", "additional_chat_templates/tool.jinja", "config.json", "generation_config.json",
-	shard1, shard2, shard3, indexFile, "tokenizer.model", "tokenizer_config.json",
+	shard1, shard2, shard3, indexFile, "spiece.model", "tokenizer.model", "tokenizer_config.json",
 }
 
 func asFS(files map[string]string) fs.FS {

@@ -138,20 +138,28 @@ func flatten(v any, key string) []any {
 	return steps
 }
 
-// byteOf maps a character of GPT-2's byte alphabet back to the byte that it stands for.
-var byteOf = func() map[rune]byte {
-	m := make(map[rune]byte, 256)
+// byteAlphabet is GPT-2's: a character that can be seen for every byte. byteOf is the way back.
+var byteAlphabet, byteOf = func() (alphabet [256]rune, back map[rune]byte) {
+	back = make(map[rune]byte, 256)
 	next := rune(256)
-	for b := range 256 {
-		if b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae {
-			m[rune(b)] = byte(b)
-		} else {
-			m[next] = byte(b)
+	for b := range alphabet {
+		if alphabet[b] = rune(b); b < '!' || b > '~' && b < 0xa1 || b == 0xad {
+			alphabet[b] = next
 			next++
 		}
+		back[alphabet[b]] = byte(b)
 	}
-	return m
+	return alphabet, back
 }()
+
+// encodeByteLevel spells bytes in GPT-2's alphabet.
+func encodeByteLevel(text string) string {
+	out := make([]rune, len(text))
+	for i := range len(text) {
+		out[i] = byteAlphabet[text[i]]
+	}
+	return string(out)
+}
 
 // decodeByteLevel is what the ByteLevel decoder makes of one token: the bytes that its characters stand
 // for, or the token as it is if a character stands for none. Broken UTF-8 is replaced.

@@ -32,9 +32,11 @@ type Vocab struct {
 	Model  string    // kind of tokenizer: "llama" (SentencePiece), "gpt2" (byte-level BPE), "bert" (WordPiece), "t5" (Unigram) or "gemma4"
 	Pre    string    // name of the pre-tokenizer: "default", "llama-bpe", "qwen2"; "" for gemma4, which has none
 	Tokens []string  // by id; bytes of any kind
-	Scores []float32 // by id; nil for BPE
+	Scores []float32 // by id; nil for BPE, whose tokens have none
 	Types  []int32   // by id
 	Merges []string  // BPE: "left right", by rank
+
+	Tekken bool // from tekken.json alone: the keys are written in another order, and scores of 0
 
 	Special []SpecialToken // special ids, in the order in which the converter finds them
 	Add     []AddFlag      // whether special tokens are put around a text, in the same sense
@@ -139,6 +141,13 @@ func Load(read reader, o Options) (*Vocab, error) {
 		return nil, err
 	}
 	l := loader{files: files, opts: o}
+	if o.Llama && files.tokenizer == nil { // before tokenizer.model, as in LlamaModel.set_vocab
+		if data, err := optional(read, "tekken.json"); err != nil {
+			return nil, err
+		} else if data != nil {
+			return l.tekken(data)
+		}
+	}
 	v, err := l.vocab()
 	if err != nil {
 		return nil, err
@@ -210,7 +219,7 @@ func (l *loader) vocab() (*Vocab, error) {
 	}
 	if l.files.tokenizer == nil {
 		if _, err := l.files.read("tekken.json"); err == nil {
-			return nil, errors.New("tekken.json without tokenizer.json: use a version of the model that has tokenizer.json")
+			return nil, errors.New("tekken.json without tokenizer.json, which this architecture needs: use a version of the model that has tokenizer.json")
 		}
 		return nil, fmt.Errorf("neither tokenizer.model nor tokenizer.json: %w", fs.ErrNotExist)
 	}

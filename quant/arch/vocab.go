@@ -24,6 +24,13 @@ func (m *mapping) vocabulary(o Options) error {
 		n := uint32(m.config.integer("type_vocab_size"))
 		types = &n
 	}
+	if v.Tekken {
+		m.writeTekken(v)
+		if v.ChatTemplate == "" {
+			m.warn("no chat template: tekken.json is of a version that llama.cpp has no template of its own for, and the model has no chat_template.jinja")
+		}
+		return nil
+	}
 	writeVocab(&m.model.Metadata, v, types)
 	return nil
 }
@@ -94,6 +101,28 @@ func writeVocab(m *gguf.Metadata, v *tokenizer.Vocab, tokenTypes *uint32) {
 	typeCount("whitespace")
 	flag("add_space_prefix", v.LateSpacePrefix)
 	flag("add_bos_token", v.LateAddBOS)
+}
+
+// writeTekken sets the keys of a tekken.json in the order of _set_vocab_mistral: special ids and merges go before the tokens.
+func (m *mapping) writeTekken(v *tokenizer.Vocab) {
+	const prefix = "tokenizer.ggml."
+	meta := &m.model.Metadata
+	meta.Set(prefix+"model", v.Model)
+	meta.Set(prefix+"pre", v.Pre)
+	if len(v.Merges) > 0 {
+		meta.Set(prefix+"merges", v.Merges)
+	}
+	for _, s := range v.Special {
+		meta.Set(prefix+specialKeys[s.Kind]+"_token_id", s.ID)
+	}
+	meta.Set(prefix+"tokens", v.Tokens)
+	meta.Set(prefix+"scores", make([]int32, len(v.Tokens))) // all 0, which Python writes as integers
+	meta.Set(prefix+"token_type", v.Types)
+	m.set("vocab_size", uint32(len(v.Tokens)))
+	for _, a := range v.Add {
+		meta.Set(prefix+"add_"+a.Kind+"_token", a.On)
+	}
+	writeTemplates(meta, v)
 }
 
 // writeTemplates sets the chat templates, the named ones first. Their list is sorted, where the converter

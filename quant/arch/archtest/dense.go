@@ -85,6 +85,13 @@ func (c *Checkpoint) ministral3() {
 	c.tekkenBPE()
 }
 
+// tekken has no tokenizer.json.
+func (c *Checkpoint) tekken() {
+	c.llamaLike("MistralForCausalLM", 32, false)
+	c.set("head_dim", 32, "rope_theta", 1e9)
+	c.tekkenJSON()
+}
+
 func (c *Checkpoint) smollm3() {
 	c.llamaLike("SmolLM3ForCausalLM", width/Heads, true)
 	c.set("rope_theta", 5e6, "no_rope_layers", []int{1, 1})

@@ -40,6 +40,7 @@ var kinds = []kind{
 	{"tiny-pixtral", (*Checkpoint).pixtral},
 	{"tiny-mistral3", (*Checkpoint).mistral3},
 	{"tiny-ministral3", (*Checkpoint).ministral3},
+	{"tiny-tekken", (*Checkpoint).tekken},
 	{"tiny-smollm3", (*Checkpoint).smollm3},
 	{"tiny-phi2", (*Checkpoint).phi2},
 	{"tiny-phi-mini", (*Checkpoint).phi3},

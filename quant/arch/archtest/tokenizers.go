@@ -198,6 +198,35 @@ func (c *Checkpoint) tekkenBPE(more ...string) {
 		"unk_token": "<unk>", "tokenizer_class": "PreTrainedTokenizerFast"})
 }
 
+// tekkenJSON writes tekken.json alone, as Mistral's own repositories have it: bytes and what was learned, by rank. The special
+// tokens are those of version 7, and fillers.
+func (c *Checkpoint) tekkenJSON() {
+	type token struct {
+		Rank  int    `json:"rank"`
+		Bytes []byte `json:"token_bytes"`
+		Text  string `json:"token_str"`
+	}
+	var tokens []token
+	seen := map[string]bool{}
+	add := func(text string) {
+		if !seen[text] {
+			seen[text] = true
+			tokens = append(tokens, token{len(tokens), []byte(text), text})
+		}
+	}
+	for b := range 256 {
+		add(string([]byte{byte(b)}))
+	}
+	for _, m := range learn(225, " ") {
+		add(m[0] + m[1])
+	}
+	c.json("tekken.json", map[string]any{
+		"config": map[string]any{"pattern": tekkenSplit, "num_vocab_tokens": len(tokens), "default_vocab_size": Vocab,
+			"default_num_special_tokens": Vocab - len(tokens), "version": "v7"},
+		"vocab": tokens, "version": 1, "type": "Tekken",
+	})
+}
+
 // withTokens writes a tokenizer.json with special tokens from id 500 on.
 func (c *Checkpoint) withTokens(pattern string, texts ...string) {
 	var tokens []added
