@@ -126,6 +126,7 @@ func isCommit(s string) bool { return isHex(s, 40) }
 var smallFiles = []string{
 	"config*.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "modules.json", indexFile, torchIndexFile,
 	"tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "sentencepiece*.model", "spiece.model",
+	"*.tiktoken", "tiktoken.model",
 	"chat_template*.json", "chat_template*.jinja", "README.md",
 }
 

@@ -280,3 +280,31 @@ func TestPiecesComeFromEitherFile(t *testing.T) {
 		}
 	}
 }
+
+// Hunyuan's own ids of ends go before what other files say, and a padding token that is none stays out.
+func TestHunyuanCorrectsItsEnds(t *testing.T) {
+	t.Parallel()
+	files := map[string]any{
+		"tokenizer.json": object{"model": object{"type": "BPE", "vocab": object{"a": 0, "b": 1, "<pad>": 2, "<eos>": 3}, "merges": []any{"a b"}},
+			"added_tokens":  []any{object{"id": 2, "content": "<pad>", "special": true}, object{"id": 3, "content": "<eos>", "special": true}},
+			"pre_tokenizer": object{"type": "ByteLevel", "use_regex": true}},
+		"tokenizer_config.json":  object{"pad_token": "<pad>", "eos_token": "<eos>"},
+		"config.json":            object{"pad_token_id": -1, "eod_token_id": 1},
+		"generation_config.json": object{"eos_token_id": []any{0, 3}},
+	}
+	v := mustLoad(t, files, Options{Kind: BPEOnly, Hunyuan: true, VocabSize: 4})
+	if want := []SpecialToken{{"eos", 1}}; !slices.Equal(v.Special, want) {
+		t.Errorf("special %v, want %v", v.Special, want)
+	}
+	if want := []SpecialToken{{"eot", 0}}; !slices.Equal(v.LateIDs, want) {
+		t.Errorf("late ids %v, want %v", v.LateIDs, want)
+	}
+	for name, broken := range map[string]any{"config.json": object{"eod_token_id": "x"}, "generation_config.json": object{"eos_token_id": []any{-1, 2}}} {
+		saved := files[name]
+		files[name] = broken
+		if _, err := Load(from(files), Options{Kind: BPEOnly, Hunyuan: true, VocabSize: 4}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("broken %s: %v", name, err)
+		}
+		files[name] = saved
+	}
+}

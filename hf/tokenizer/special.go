@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // special finds the special ids and flags of a vocabulary, as gguf-py's SpecialVocab does: first from
@@ -20,6 +21,9 @@ func (l *loader) special(v *Vocab, anyID bool) {
 	}
 	if anyID {
 		s.limit = maxTokens
+	}
+	if n, ok := l.files.model["pad_token_id"].(json.Number); ok && l.opts.Hunyuan && strings.HasPrefix(n.String(), "-") {
+		s.kinds = slices.DeleteFunc(s.kinds, func(kind string) bool { return kind == "pad" }) // none, whatever else says
 	}
 	if t := l.files.tokenizer; t != nil {
 		s.normalizer(t.Normalizer)

@@ -8,6 +8,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,6 +89,13 @@ type Options struct {
 	Whitespace bool
 	// NoSpacePrefix says that no space is put before a text, for a SentencePiece model.
 	NoSpacePrefix bool
+	// LateSpacePrefix writes add_prefix_space of tokenizer_config.json after everything else, for a SentencePiece model.
+	LateSpacePrefix bool
+	// Tiktoken is how the family keeps its vocabulary where it has no tokenizer.json; nil for no other way.
+	Tiktoken *Tiktoken
+	// Hunyuan takes the end of texts from eod_token_id of config.json, and the end of a turn from the first of several in
+	// generation_config.json, as the converter does for Hunyuan.
+	Hunyuan bool
 	// AddBOS says that a text begins with the bos token, though the files may not say so.
 	AddBOS bool
 	// EOT is the id of the end of a turn where the files don't name one; 0 for none.
@@ -156,12 +164,15 @@ func Load(read reader, o Options) (*Vocab, error) {
 		l.llamaExtras(v)
 	}
 	for _, t := range o.IDs {
-		i := slices.IndexFunc(v.Special, func(s SpecialToken) bool { return s.Kind == t.Kind })
-		if i >= 0 {
-			v.Special[i].ID = t.ID
-		} else {
-			v.LateIDs = append(v.LateIDs, t)
+		v.overrule(t)
+	}
+	if o.Hunyuan {
+		if err := l.hunyuanEnds(v); err != nil {
+			return nil, err
 		}
+	}
+	if b, ok := l.files.config["add_prefix_space"].(bool); ok && o.LateSpacePrefix {
+		v.LateSpacePrefix = &b
 	}
 	if o.EOT != 0 {
 		l.lateEOT(v, o.EOT)
@@ -218,6 +229,9 @@ func (l *loader) vocab() (*Vocab, error) {
 		return l.spm()
 	}
 	if l.files.tokenizer == nil {
+		if v, err := l.ranked(); !errors.Is(err, fs.ErrNotExist) {
+			return v, err
+		}
 		if _, err := l.files.read("tekken.json"); err == nil {
 			return nil, errors.New("tekken.json without tokenizer.json, which this architecture needs: use a version of the model that has tokenizer.json")
 		}
@@ -238,6 +252,45 @@ func (l *loader) vocab() (*Vocab, error) {
 		return l.llamaHF()
 	}
 	return l.bpe()
+}
+
+// overrule gives a role to an id, whoever has it: in the same place, else after everything else.
+func (v *Vocab) overrule(t SpecialToken) {
+	if i := slices.IndexFunc(v.Special, func(s SpecialToken) bool { return s.Kind == t.Kind }); i >= 0 {
+		v.Special[i].ID = t.ID
+	} else {
+		v.LateIDs = append(v.LateIDs, t)
+	}
+}
+
+// hunyuanEnds corrects the ends of texts and turns (HunYuanModel.set_vocab).
+func (l *loader) hunyuanEnds(v *Vocab) error {
+	id := func(kind string, x any) error {
+		n, ok := x.(json.Number)
+		if !ok {
+			return fmt.Errorf("the %s token's id: want a number", kind)
+		}
+		id, err := parseID(n.String())
+		if err == nil {
+			v.overrule(SpecialToken{kind, uint32(id)})
+		}
+		return err
+	}
+	if x := l.files.model["eod_token_id"]; x != nil {
+		if err := id("eos", x); err != nil {
+			return fmt.Errorf("config.json: %w", err)
+		}
+	}
+	generation, err := optionalObject(l.files.read, "generation_config.json")
+	if err != nil {
+		return err
+	}
+	if ends := list(generation["eos_token_id"]); len(ends) >= 2 {
+		if err := id("eot", ends[0]); err != nil {
+			return fmt.Errorf("generation_config.json: %w", err)
+		}
+	}
+	return nil
 }
 
 // llamaExtras adds what LlamaModel.set_vocab does around the vocabulary itself.

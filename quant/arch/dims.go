@@ -1,5 +1,7 @@
 package arch
 
+import "slices"
+
 // dims are the sizes that a family's tensors are made of.
 type dims struct {
 	layers  int64
@@ -26,6 +28,7 @@ var (
 	headsKeys   = []string{"num_attention_heads", "n_head", "n_heads"}
 	kvHeadsKeys = []string{"num_key_value_heads", "n_kv_heads"}
 	expertsKeys = []string{"num_local_experts", "num_experts", "n_routed_experts"}
+	stackedKeys = append(slices.Clone(expertsKeys), "moe_num_experts", "moe_num_primary_experts") // that no common key is made of
 	activeKeys  = []string{"num_experts_per_tok", "num_experts_per_token", "top_k_experts"}
 	normKeys    = []string{"layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"}
 )
@@ -41,7 +44,7 @@ func kvHeads(d dims) int64 { return d.kvHeads }
 func headDim(d dims) int64 { return d.headDim }
 func queries(d dims) int64 { return d.heads * d.headDim }
 func keys(d dims) int64    { return d.kvHeads * d.headDim }
-func experts(d dims) int64 { return d.config.count(d.config.firstOf(expertsKeys)) }
+func experts(d dims) int64 { return d.config.count(d.config.firstOf(stackedKeys)) }
 func one(dims) int64       { return 1 }
 
 // value is a size that the config states under one of the names.

@@ -107,6 +107,17 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 		{"activation that isn't silu", "tiny-falcon-h1", set("hidden_act", "gelu"), `config.json: hidden_act: "gelu", llama.cpp knows silu`},
 		{"pattern too short", "tiny-nemotron-h", set("hybrid_override_pattern", "M-*"), "hybrid_override_pattern or layers_block_type: 3 layers, num_hidden_layers is 4"},
 		{"layer of an unknown kind", "tiny-nemotron-h-moe", set("layers_block_type", []string{"mamba", "moe", "attention", "magic"}), `layers_block_type: "magic"`},
+		{"activation of EXAONE that isn't silu", "tiny-exaone", set("activation_function", "gelu"), `config.json: activation_function: "gelu", llama.cpp knows silu`},
+		{"Hunyuan stretched from another base", "tiny-hunyuan", set("rope_theta", 20000.0), "rope_theta 20000 and max_position_embeddings 32768"},
+		{"long factors of MiniCPM too few", "tiny-minicpm", func(c *archtest.Checkpoint) {
+			c.Config["rope_scaling"].(map[string]any)["short_factor"] = []float64{1}
+		}, "long_factor has 8 values and short_factor 1, want 8"},
+		{"MiniCPM without its scale", "tiny-minicpm", unset("scale_depth"), "config.json: scale_depth is missing"},
+		{"a head that is normalised", "tiny-bailingmoe", set("norm_head", true), "config.json: norm_head"},
+		{"dense layers before Ling's", "tiny-bailingmoe", set("first_k_dense_replace", 1), "config.json: first_k_dense_replace: 1"},
+		{"rotary size missing", "tiny-minimax-m2", unset("rotary_dim"), "config.json: rotary_dim is missing"},
+		{"both spellings of ERNIE", "tiny-ernie", add("model.layers.0.self_attn.qkv_proj.weight", "BF16", 256, 64), `both become "blk.0.attn_`},
+		{"ranks of Kimi that aren't there", "tiny-kimi-k2", func(c *archtest.Checkpoint) { delete(c.Files, "tiktoken.model") }, "neither tokenizer.model nor tokenizer.json"},
 		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)
@@ -136,6 +147,8 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 		{"tiny-gemma3-vision", "multi_modal_projector.mm_input_projection_weight (sees or hears: goes to the mmproj file)"},
 		{"tiny-qwen35moe", "model.visual.blocks.0.attn.qkv.weight (sees or hears, which is not for the text model)"},
 		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
+		{"tiny-ernie-moe", "model.mtp_block.0.input_layernorm.weight (predicts more tokens at once, which llama.cpp does not load)"},
+		{"tiny-chatglm", "transformer.rotary_pos_emb.inv_freq (computed, not needed)"},
 		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
 	} {
 		m, err := mapChanged(t, tc.kind, arch.Options{}, func(*archtest.Checkpoint) {})

@@ -19,12 +19,12 @@ var all = []*family{
 	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
 	granite, granitemoe, graniteAttention, graniteExperts, granitehybrid,
-	olmo, olmo2, olmoe,
-	glm4, stablelm, starcoder2, commandr, cohere2,
-	deepseek2, glm4moe, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
+	olmo, olmo2, olmoe, seedoss, arcee, exaone, exaone4, ernie, erniemoe, hunyuan, orion, minicpm, minicpm3,
+	glm4, chatglm, glmhf, stablelm, starcoder2, commandr, cohere2,
+	deepseek, deepseek2, glm4lite, glm4moe, dots1, bailingmoe, bailingmoe2, minimaxm2, smallthinker, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
 	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
 	t5, t5encoder,
-	gpt2, gptneox, falcon, baichuan, internlm2, nemotron,
+	gpt2, gptneox, bloom, mpt, starcoder, qwen, falcon, baichuan, internlm2, nemotron,
 }
 
 // family is what llama.cpp's converter knows of the models that share an architecture.

@@ -49,8 +49,7 @@ func (m *mapping) partialHead() int64 {
 // longRope makes the factors for short and long contexts, and writes how much stronger attention becomes.
 func longRope(m *mapping) []Tensor {
 	p := m.rope.params
-	long, short := p.numbers("long_factor"), p.numbers("short_factor")
-	if len(long) == 0 {
+	if len(p.numbers("long_factor")) == 0 {
 		return nil
 	}
 	trained := float64(p.count("original_max_position_embeddings"))
@@ -69,8 +68,18 @@ func longRope(m *mapping) []Tensor {
 		p.fail("%srope_type: %q, want su, longrope or yarn", p.path, m.rope.kind)
 	}
 	m.set("rope.scaling.attn_factor", float32(factor))
-	if want := m.partialHead() / 2; int64(len(long)) != want || int64(len(short)) != want {
-		p.fail("%slong_factor has %d values and short_factor %d, want %d", p.path, len(long), len(short), want)
+	return m.longFactors(m.partialHead() / 2)
+}
+
+// longFactors makes the factors alone, n of each kind; nil where the config has none.
+func (m *mapping) longFactors(n int64) []Tensor {
+	p := m.rope.params
+	long, short := p.numbers("long_factor"), p.numbers("short_factor")
+	if len(long) == 0 && len(short) == 0 {
+		return nil
+	}
+	if int64(len(long)) != n || int64(len(short)) != n {
+		p.fail("%slong_factor has %d values and short_factor %d, want %d", p.path, len(long), len(short), n)
 	}
 	constant := func(name string, x []float64) Tensor {
 		t := Tensor{Name: name, Shape: []int64{int64(len(x))}, Type: gguf.F32, Const: make([]float32, len(x))}

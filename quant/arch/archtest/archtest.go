@@ -28,9 +28,9 @@ const (
 )
 
 // Silent lists the checkpoints that libllama generates nothing from as it does from those of Kinds: it makes embeddings of
-// texts with those of Encoders, reads a text before it writes with those of Translators, and does not load the others.
+// texts with those of Encoders and reads a text before it writes with those of Translators.
 func Silent() []Kind {
-	return slices.Concat(Encoders(), Translators(), names(silentKinds))
+	return slices.Concat(Encoders(), Translators())
 }
 
 // Encoders lists the checkpoints that make embeddings.
@@ -130,7 +130,7 @@ func New(k Kind) *Checkpoint {
 		c.qwenBPE()
 		c.namedTemplates()
 	default:
-		list := slices.Concat(kinds, encoderKinds, translatorKinds, silentKinds)
+		list := slices.Concat(kinds, encoderKinds, translatorKinds)
 		i := slices.IndexFunc(list, func(x kind) bool { return x.name == k })
 		if i < 0 {
 			panic(fmt.Sprintf("archtest: no kind %q", k))

@@ -118,7 +118,7 @@ func (c *Checkpoint) expertLayer(layer int) {
 	}
 }
 
-// deepseekV2 is the small one, whose queries are whole.
+// deepseekV2 is two layers of the small one, whose queries are whole.
 func (c *Checkpoint) deepseekV2() {
 	c.class("DeepseekV2ForCausalLM")
 	c.set("q_lora_rank", nil, "routed_scaling_factor", 1.0, "norm_topk_prob", false, "scoring_func", "softmax", "n_group", 1, "topk_group", 1,

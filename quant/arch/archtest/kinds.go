@@ -77,6 +77,32 @@ var kinds = []kind{
 	{"tiny-jamba", (*Checkpoint).jamba},
 	{"tiny-nemotron-h", (*Checkpoint).nemotronH},
 	{"tiny-nemotron-h-moe", (*Checkpoint).nemotronHMoE},
+	{"tiny-arcee", (*Checkpoint).arcee},
+	{"tiny-seed-oss", (*Checkpoint).seedoss},
+	{"tiny-exaone", (*Checkpoint).exaone},
+	{"tiny-exaone4", (*Checkpoint).exaone4},
+	{"tiny-ernie", (*Checkpoint).ernie},
+	{"tiny-ernie-fused", (*Checkpoint).ernieFused},
+	{"tiny-ernie-moe", (*Checkpoint).ernieMoE},
+	{"tiny-hunyuan", (*Checkpoint).hunyuan},
+	{"tiny-orion", (*Checkpoint).orion},
+	{"tiny-minicpm", (*Checkpoint).minicpm},
+	{"tiny-minicpm3", (*Checkpoint).minicpm3},
+	{"tiny-chatglm", (*Checkpoint).chatglm},
+	{"tiny-glm-hf", (*Checkpoint).glmHF},
+	{"tiny-deepseek-moe", (*Checkpoint).deepseekMoE},
+	{"tiny-kimi-k2", (*Checkpoint).kimiK2},
+	{"tiny-deepseek2-lite", (*Checkpoint).deepseekV2Lite},
+	{"tiny-glm4-lite", (*Checkpoint).glm4lite},
+	{"tiny-dots1", (*Checkpoint).dots1},
+	{"tiny-bailingmoe", (*Checkpoint).bailingMoE},
+	{"tiny-bailingmoe2", (*Checkpoint).bailingMoE2},
+	{"tiny-minimax-m2", (*Checkpoint).minimaxM2},
+	{"tiny-smallthinker", (*Checkpoint).smallthinker},
+	{"tiny-bloom", (*Checkpoint).bloom},
+	{"tiny-mpt", (*Checkpoint).mpt},
+	{"tiny-starcoder", (*Checkpoint).starcoder},
+	{"tiny-qwen1", (*Checkpoint).qwen1},
 	{"tiny-gpt2", (*Checkpoint).gpt2},
 	{"tiny-gptneox", (*Checkpoint).gptneox},
 	{"tiny-falcon", (*Checkpoint).falcon},
@@ -115,11 +141,6 @@ var translatorKinds = []kind{
 	{"tiny-t5", (*Checkpoint).t5},
 	{"tiny-t5-flan", (*Checkpoint).t5Flan},
 	{"tiny-umt5", (*Checkpoint).umt5},
-}
-
-// silentKinds are checkpoints that libllama won't load, since it tells a model from others by how many layers it has.
-var silentKinds = []kind{
-	{"tiny-deepseek2", (*Checkpoint).deepseekV2},
 }
 
 // class names the model's class and gives the config the sizes of the table.
