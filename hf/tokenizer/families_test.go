@@ -308,3 +308,21 @@ func TestHunyuanCorrectsItsEnds(t *testing.T) {
 		files[name] = saved
 	}
 }
+
+// InternLM 3 ends texts with <|im_end|>, and has its space prefix before the special tokens.
+func TestInternLM3EndsTexts(t *testing.T) {
+	t.Parallel()
+	files := map[string]any{
+		"tokenizer.model": proto(piece{"<unk>", 0, Unknown}, piece{"<s>", 0, Control}, piece{"</s>", 0, Control}),
+		"tokenizer_config.json": object{"add_prefix_space": true,
+			"added_tokens_decoder": object{"3": object{"content": "<|im_end|>", "special": true}}},
+		"config.json": object{"eos_token_id": 2},
+	}
+	v := mustLoad(t, files, Options{Kind: SentencePieceOnly, InternLM3: true, VocabSize: 4})
+	if want := []SpecialToken{{"eos", 3}}; !slices.Equal(v.Special, want) {
+		t.Errorf("special %v, want %v", v.Special, want)
+	}
+	if v.MidSpacePrefix == nil || !*v.MidSpacePrefix || v.LateSpacePrefix != nil {
+		t.Errorf("space prefix %v, late %v", v.MidSpacePrefix, v.LateSpacePrefix)
+	}
+}

@@ -48,8 +48,11 @@ func (l *loader) spm() (*Vocab, error) {
 		return nil, err
 	}
 	l.special(v, false)
-	if l.opts.InternLM {
+	if l.opts.InternLM || l.opts.InternLM3 {
 		v.endWith("<|im_end|>")
+	}
+	if b, ok := l.files.config["add_prefix_space"].(bool); ok && l.opts.InternLM3 {
+		v.MidSpacePrefix = &b
 	}
 	if err := l.templates(v); err != nil {
 		return nil, err

@@ -107,6 +107,9 @@ type Options struct {
 	// InternLM asks for what the converter does for InternLM 2: its own types of tokens, and an <|im_end|> that
 	// ends texts.
 	InternLM bool
+	// InternLM3 asks for what the converter does for InternLM 3: add_prefix_space before the special tokens, and an
+	// <|im_end|> that ends texts.
+	InternLM3 bool
 	// Phi asks for what the converter does for Phi 3: a SentencePiece model unless tokenizer_class is GPT2Tokenizer,
 	// and added tokens as they stand, those of tokenizer.json too.
 	Phi bool

@@ -99,7 +99,9 @@ func FuzzConfig(f *testing.F) {
 					t.Errorf("an error was lost: %v", *c.err)
 				}
 				for _, w := range wants {
-					w.rule.reads(m.dims)
+					d := m.dims
+					d.layer = w.layer
+					w.rule.reads(d)
 				}
 				if fam.made != nil && *c.err == nil {
 					fam.made(m)

@@ -4,6 +4,7 @@ import "slices"
 
 // dims are the sizes that a family's tensors are made of.
 type dims struct {
+	layer   int64 // whose tensor a size is asked for
 	layers  int64
 	trunk   int64 // layers without those that predict further tokens
 	hidden  int64

@@ -118,6 +118,17 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 		{"rotary size missing", "tiny-minimax-m2", unset("rotary_dim"), "config.json: rotary_dim is missing"},
 		{"both spellings of ERNIE", "tiny-ernie", add("model.layers.0.self_attn.qkv_proj.weight", "BF16", 256, 64), `both become "blk.0.attn_`},
 		{"ranks of Kimi that aren't there", "tiny-kimi-k2", func(c *archtest.Checkpoint) { delete(c.Files, "tiktoken.model") }, "neither tokenizer.model nor tokenizer.json"},
+		{"blocks too few", "tiny-deci", set("block_configs", []any{}), "config.json: block_configs: 0 entries, want one for each of 4 layers"},
+		{"blocks that are no objects", "tiny-deci", set("block_configs", []any{1, 2, 3, 4}), "config.json: block_configs: want objects"},
+		{"a block of another width", "tiny-deci", func(c *archtest.Checkpoint) {
+			c.Config["block_configs"].([]any)[0].(map[string]any)["ffn"] = map[string]any{"ffn_mult": 9}
+		}, "config.json makes it [64 512]"},
+		{"a block beyond all bounds", "tiny-deci", func(c *archtest.Checkpoint) {
+			c.Config["block_configs"].([]any)[0].(map[string]any)["ffn"] = map[string]any{"ffn_mult": 1e300}
+		}, "block_configs: ffn_mult"},
+		{"no number of tokens to pick", "tiny-deepseek32", unset("index_topk"), "config.json: index_topk is missing"},
+		{"two predictors of EXAONE", "tiny-exaone-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, want 1 or none"},
+		{"DBRX without its attention", "tiny-dbrx", set("attn_config", map[string]any{"kv_n_heads": 2, "rope_theta": 1e4}), "config.json: attn_config.clip_qkv is missing"},
 		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)
@@ -289,5 +300,25 @@ func TestDenseLayersBehindAModelWarn(t *testing.T) {
 	}
 	if !slices.ContainsFunc(m.Warnings, func(s string) bool { return strings.Contains(s, "dense layers in 2_Dense are left out") }) {
 		t.Errorf("warnings %q", m.Warnings)
+	}
+}
+
+// A trunk needs no head though the config doesn't tie one, and keeps one that is there.
+func TestTrunksGoWithoutAHead(t *testing.T) {
+	t.Parallel()
+	for kind, class := range map[archtest.Kind]string{archtest.Llama2: "LlamaModel", archtest.Qwen3: "Qwen3Model"} {
+		m, err := mapChanged(t, kind, arch.Options{}, func(c *archtest.Checkpoint) {
+			set("architectures", []string{class})(c)
+			drop("lm_head.weight")(c)
+			for i := range c.Tensors {
+				c.Tensors[i].Name = strings.TrimPrefix(c.Tensors[i].Name, "model.")
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(m.Tensors, func(x arch.Tensor) bool { return x.Name == "output.weight" }) {
+			t.Errorf("%s has a head", class)
+		}
 	}
 }

@@ -13,18 +13,18 @@ import (
 
 // all is the table of model families. A new one is a file of its own and a line here.
 var all = []*family{
-	llama, mixtral, mistral3, smollm3,
+	llama, llamaTrunk, internlm3, mixtral, mistral4, mistral3, smollm3,
 	qwen2vl, qwen3vl, qwen3vlmoe,
-	qwen2, qwen2moe, qwen3, qwen3moe, qwen3next, qwen35, qwen35moe,
+	qwen2, qwen2Trunk, qwen2moe, qwen3, qwen3Trunk, qwen3moe, qwen3next, qwen35, qwen35moe,
 	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
 	granite, granitemoe, graniteAttention, graniteExperts, granitehybrid,
 	olmo, olmo2, olmoe, seedoss, arcee, exaone, exaone4, ernie, erniemoe, hunyuan, orion, minicpm, minicpm3,
 	glm4, chatglm, glmhf, stablelm, starcoder2, commandr, cohere2,
-	deepseek, deepseek2, glm4lite, glm4moe, dots1, bailingmoe, bailingmoe2, minimaxm2, smallthinker, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
+	deepseek, deepseek2, deepseek32, glm4lite, glm4moe, solar, glmdsa, afmoe, exaonemoe, deci, dots1, bailingmoe, bailingmoe2, minimaxm2, smallthinker, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
 	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
 	t5, t5encoder,
-	gpt2, gptneox, bloom, mpt, starcoder, qwen, falcon, baichuan, internlm2, nemotron,
+	gpt2, gptneox, bloom, mpt, starcoder, codeshell, qwen, dbrx, falcon, baichuan, internlm2, nemotron,
 }
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
@@ -49,6 +49,7 @@ type family struct {
 	noAttention    bool  // there are no heads
 	kvUnknown      bool  // num_key_value_heads has no default
 	noTheta        bool  // nor has rope_theta
+	keepsTypes     bool  // no matrix becomes F32 by its name
 
 	also   []string             // of a tower: tensors of the text model that it needs too
 	forced map[string]gguf.Type // of a tower: types of tensors whatever the file's, by their names in the output

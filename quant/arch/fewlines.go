@@ -1,6 +1,10 @@
 package arch
 
-import "github.com/nexus-quant/nexus-quant/hf/tokenizer"
+import (
+	"slices"
+
+	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
+)
 
 // Families of dense models that differ in a few lines from Llama, Qwen 2 or OLMo 2.
 var (
@@ -89,7 +93,7 @@ var (
 				if c.has("layer_types") || pattern == "" {
 					break
 				}
-				window := make([]bool, m.dims.layers)
+				window := make([]bool, m.dims.trunk)
 				for i := range window {
 					window[i] = pattern[i%len(pattern)] == 'L'
 				}
@@ -132,6 +136,16 @@ var (
 		tokenizer: tokenizer.Options{Kind: tokenizer.BPEOnly, Hunyuan: true},
 		params:    hunyuanParams,
 	}
+	// internlm3 is Llama with biases, and its own end of texts (InternLM3Model in conversion/internlm.py).
+	internlm3 = &family{
+		name:      "llama",
+		classes:   []string{"InternLM3ForCausalLM"},
+		rules:     llama.rules,
+		needsFF:   true,
+		needsRMS:  true,
+		tokenizer: tokenizer.Options{Kind: tokenizer.SentencePieceOnly, InternLM3: true},
+		params:    llamaParams,
+	}
 	// orion is Llama with LayerNorms, whose epsilon the config calls another norm's (OrionModel in conversion/orion.py).
 	orion = &family{
 		name:      "orion",
@@ -161,6 +175,26 @@ func (m *mapping) epsilonTwice() {
 	if !m.config.has("rms_norm_eps") {
 		m.setFloat("attention.layer_norm_rms_epsilon", normKeys...)
 	}
+}
+
+// The trunks of families, for embeddings: the head is missing, whatever the config says of it, and mostly the prefix of
+// names, too.
+var (
+	llamaTrunk = headless(llama, "LlamaModel")
+	qwen2Trunk = headless(qwen2, "Qwen2Model")
+	qwen3Trunk = headless(qwen3, "Qwen3Model")
+)
+
+func headless(f *family, class string) *family {
+	trunk := *f
+	trunk.classes = []string{class}
+	trunk.rules = slices.Clone(f.rules)
+	for i, r := range trunk.rules {
+		if r.to == "output.weight" {
+			trunk.rules[i].presence = optional
+		}
+	}
+	return &trunk
 }
 
 // dropHeadIfTied leaves a head out that is the embedding.

@@ -171,6 +171,84 @@ var (
 			return nil
 		},
 	}
+	// afmoe is Arcee's Trinity: gates on attention, norms around both halves of a layer (AfmoeModel in conversion/afmoe.py).
+	afmoe = &family{
+		name:    "afmoe",
+		classes: []string{"AfmoeForCausalLM"},
+		rules: rulesOf(outer(), attention("{i}", nil, nil), headNorms("{i}", nil), []rule{
+			{"model.layers.{i}.self_attn.gate_proj.weight", "blk.{i}.attn_gate.weight", matrix(queries, hidden), needed, nil},
+			{"model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight", vector(hidden), needed, nil},
+			{"model.layers.{i}.post_attention_layernorm.weight", "blk.{i}.post_attention_norm.weight", vector(hidden), needed, nil},
+			{"model.layers.{i}.pre_mlp_layernorm.weight", "blk.{i}.ffn_norm.weight", vector(hidden), needed, nil},
+			{"model.layers.{i}.post_mlp_layernorm.weight", "blk.{i}.post_ffw_norm.weight", vector(hidden), needed, nil},
+			router("{moe}", "mlp.router.gate"),
+			{"model.layers.{moe}.mlp.expert_bias", "blk.{moe}.exp_probs_b.bias", vector(experts), needed, nil},
+		}, mlp("{dense}"), expertsOf("{moe}", "mlp.experts", value("moe_intermediate_size"), "down_proj", "gate_proj", "up_proj"), bailingShared("{moe}")),
+		layers: map[string]func(*mapping, int) bool{
+			"dense": func(m *mapping, layer int) bool { return int64(layer) < m.config.integer("num_dense_layers") },
+			"moe":   func(m *mapping, layer int) bool { return int64(layer) >= m.config.integer("num_dense_layers") },
+		},
+		needsFF:     true,
+		needsRMS:    true,
+		ropeFactors: true,
+		tokenizer:   tokenizer.Options{Llama: true},
+		params: func(m *mapping, set func(string, any)) error {
+			if err := llamaParams(m, set); err != nil {
+				return err
+			}
+			m.setCount("expert_shared_count", "num_shared_experts")
+			m.setCount("expert_feed_forward_length", "moe_intermediate_size")
+			m.setCount("leading_dense_block_count", "num_dense_layers")
+			m.setFlag("expert_weights_norm", "route_norm")
+			m.setFloat("expert_weights_scale", "route_scale")
+			m.setCount("attention.sliding_window", "sliding_window")
+			return nil
+		},
+	}
+	// exaonemoe is K-EXAONE, with a layer more that predicts the token after the next (ExaoneMoEModel in
+	// conversion/exaone.py). Several such layers would share tensors: one is what there is.
+	exaonemoe = &family{
+		name:    "exaone-moe",
+		classes: []string{"ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"},
+		rules: rulesOf(outer(), norms(nil), attention("{i}", nil, nil), headNorms("{i}", nil), mlp("{dense}"), []rule{
+			router("{moe}", "mlp.gate"),
+			{"model.layers.{moe}.mlp.e_score_correction.bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},
+			{"model.layers.{moe}.mlp.gate.e_score_correction.bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},
+		}, usualExperts("{moe}", value("moe_intermediate_size")), exaoneShared("{moe}"), predictors(nil)),
+		layers: map[string]func(*mapping, int) bool{
+			"dense": func(m *mapping, layer int) bool { return !m.exaoneExperts(layer) },
+			"moe":   (*mapping).exaoneExperts,
+			"mtp":   func(m *mapping, layer int) bool { return int64(layer) >= m.dims.trunk },
+		},
+		rename: renameMTP,
+		adjust: func(m *mapping) {
+			n := m.config.integer("num_nextn_predict_layers")
+			if n > 1 {
+				m.config.fail("num_nextn_predict_layers: %d, want 1 or none", n)
+			}
+			m.dims.layers += n
+		},
+		needsFF:     true,
+		needsRMS:    true,
+		ropeFactors: true,
+		tokenizer:   bpeOnly,
+		params: func(m *mapping, set func(string, any)) error {
+			c := m.config
+			if err := exaone4.params(m, set); err != nil {
+				return err
+			}
+			wide, shared := c.count("moe_intermediate_size"), c.integer("num_shared_experts")
+			set("expert_feed_forward_length", uint32(wide))
+			set("expert_shared_count", uint32(shared))
+			set("expert_shared_feed_forward_length", uint32(wide*shared))
+			set("expert_weights_scale", c.float("routed_scaling_factor"))
+			set("expert_weights_norm", c.flag("norm_topk_prob"))
+			set("leading_dense_block_count", uint32(c.integer(c.firstOf(exaoneDense))))
+			set("nextn_predict_layers", uint32(c.integer("num_nextn_predict_layers")))
+			set("rope.scaling.type", "none")
+			return nil
+		},
+	}
 	// erniemoe has experts in all layers but the first, whose predictors of further tokens llama.cpp leaves out
 	// (Ernie4_5MoeModel in conversion/ernie.py).
 	erniemoe = &family{
@@ -218,6 +296,17 @@ var (
 var firstDense = map[string]func(*mapping, int) bool{
 	"dense": func(m *mapping, layer int) bool { return layer < m.denseLayers() },
 	"moe":   func(m *mapping, layer int) bool { return layer >= m.denseLayers() },
+}
+
+var exaoneDense = []string{"first_k_dense_replace", "first_last_k_dense_replace"}
+
+// exaoneExperts tells whether a layer has experts: those that predict further tokens have none.
+func (m *mapping) exaoneExperts(layer int) bool {
+	return int64(layer) >= m.config.integer(m.config.firstOf(exaoneDense)) && int64(layer) < m.dims.trunk
+}
+
+func exaoneShared(set string) []rule {
+	return allOf(optional, gated("model.layers."+set+".mlp.shared_experts.", "blk."+set+".ffn_*_shexp", product(value("num_shared_experts"), value("moe_intermediate_size"))))
 }
 
 // ernieExperts tells whether a layer has experts.

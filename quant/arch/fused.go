@@ -123,6 +123,40 @@ var (
 			return nil
 		},
 	}
+	// codeshell has keys and values for groups of heads (CodeShellModel in conversion/codeshell.py).
+	codeshell = &family{
+		name:    "codeshell",
+		classes: []string{"CodeShellForCausalLM"},
+		rules: rulesOf([]rule{
+			{"transformer.wte.weight", "token_embd.weight", matrix(vocab, hidden), optional, nil},
+			{"lm_head.weight", "output.weight", matrix(vocab, hidden), needed, nil},
+		}, biased(needed, []rule{
+			{"transformer.ln_f.weight", "output_norm.weight", vector(hidden), needed, nil},
+			{"transformer.h.{i}.ln_1.weight", "blk.{i}.attn_norm.weight", vector(hidden), needed, nil},
+			{"transformer.h.{i}.ln_2.weight", "blk.{i}.ffn_norm.weight", vector(hidden), needed, nil},
+			{"transformer.h.{i}.attn.c_attn.weight", "blk.{i}.attn_qkv.weight", matrix(sum(hidden, times(2, keys)), hidden), needed, nil},
+			{"transformer.h.{i}.attn.c_proj.weight", "blk.{i}.attn_output.weight", matrix(hidden, hidden), needed, nil},
+			{"transformer.h.{i}.mlp.c_fc.weight", "blk.{i}.ffn_up.weight", matrix(times(4, hidden), hidden), needed, nil},
+			{"transformer.h.{i}.mlp.c_proj.weight", "blk.{i}.ffn_down.weight", matrix(hidden, times(4, hidden)), needed, nil},
+		})),
+		prepare:   func(c *config) { c.doc["num_key_value_heads"] = c.doc["num_query_groups"] },
+		tokenizer: bpeOnly,
+		ownParams: true,
+		params: func(m *mapping, set func(string, any)) error {
+			c, d := m.config, m.dims
+			set("context_length", uint32(c.count("n_positions")))
+			set("embedding_length", uint32(d.hidden))
+			set("feed_forward_length", uint32(4*d.hidden))
+			set("block_count", uint32(d.layers))
+			set("attention.head_count", uint32(d.heads))
+			set("attention.head_count_kv", uint32(d.kvHeads))
+			set("attention.layer_norm_epsilon", c.float("layer_norm_epsilon"))
+			set("rope.freq_base", float32(10000))
+			set("rope.scaling.type", "linear")
+			set("rope.scaling.factor", float32(1))
+			return nil
+		},
+	}
 	// qwen is the first Qwen, whose vocabulary is a list of ranks (QwenModel in conversion/qwen.py). What intermediate_size
 	// says is twice the width.
 	qwen = &family{

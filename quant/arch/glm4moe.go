@@ -39,6 +39,22 @@ var glm4moe = &family{
 	},
 }
 
+// solar is Upstage's Solar Open, with GLM 4.5's layers and a vocabulary of its own (SolarOpenModel in conversion/glm.py).
+var solar = &family{
+	name:         "glm4moe",
+	classes:      []string{"SolarOpenForCausalLM"},
+	rules:        glm4moe.rules,
+	layers:       glm4moe.layers,
+	defaults:     glm4moe.defaults,
+	adjust:       glm4moe.adjust,
+	needsFF:      true,
+	needsRMS:     true,
+	knowsHeadDim: true,
+	tokenizer: tokenizer.Options{Kind: tokenizer.BPEOnly, Special: []tokenizer.Role{
+		{Kind: "eos", Text: "<|endoftext|>"}, {Kind: "eot", Text: "<|endoftext|>"}, {Kind: "unk", Text: "<unk>"}, {Kind: "bos", Text: "<|startoftext|>"}}},
+	params: glm4moe.params,
+}
+
 // predictors are what a layer has besides that predicts the token after the next.
 func predictors(c change) []rule {
 	return []rule{

@@ -6,7 +6,7 @@ import "github.com/nexus-quant/nexus-quant/hf/tokenizer"
 // many that share its layers (LlamaModel in conversion/llama.py).
 var llama = &family{
 	name:    "llama",
-	classes: []string{"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "LlavaForConditionalGeneration"},
+	classes: []string{"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "IQuestCoderForCausalLM", "LlavaForConditionalGeneration"},
 	rules: []rule{
 		{"model.embed_tokens.weight", "token_embd.weight", matrix(vocab, hidden), needed, nil},
 		{"model.norm.weight", "output_norm.weight", vector(hidden), needed, nil},

@@ -18,10 +18,7 @@ var (
 			if err := llamaParams(m, set); err != nil {
 				return err
 			}
-			switch m.config.text("model_type") {
-			case "mistral4":
-				m.config.fail("model_type: mistral4 is not supported")
-			case "ministral3":
+			if m.config.text("model_type") == "ministral3" {
 				if m.rope.kind != "yarn" {
 					m.config.fail("%srope_type: %q, ministral3 needs yarn", m.rope.params.path, m.rope.kind)
 				}

@@ -38,7 +38,8 @@ var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads, "{a}"
 // want is one tensor of the output, by one rule.
 type want struct {
 	rule  *rule
-	order int // of the rule
+	order int   // of the rule
+	layer int64 // 0 for none
 	to    string
 	names []string              // of the sources
 	stack string                // what the sources are counted by; "" for one source
@@ -174,7 +175,7 @@ func (m *mapping) expected(n int) ([]*want, error) {
 				continue
 			}
 			number := strconv.Itoa(layer)
-			w := &want{rule: r, order: i, to: strings.Replace(r.to, set, number, 1)}
+			w := &want{rule: r, order: i, layer: int64(layer), to: strings.Replace(r.to, set, number, 1)}
 			if err := m.nameSources(w, strings.Replace(r.from, set, number, 1), n); err != nil {
 				return nil, err
 			}
@@ -293,7 +294,9 @@ func (m *mapping) mustBe(w *want, used map[*rule]bool) bool {
 
 // output makes the tensor that a want's sources become.
 func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor, error) {
-	shape, r := w.rule.reads(m.dims)
+	d := m.dims
+	d.layer = w.layer
+	shape, r := w.rule.reads(d)
 	if *m.config.err != nil {
 		return Tensor{}, *m.config.err
 	}
@@ -336,7 +339,7 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 	if t := w.parts[0]; !ok {
 		return Tensor{}, fmt.Errorf("tensor %q (%s): dtype %s can't be converted", t.Name, t.File, t.DType)
 	}
-	if out.Type = typ; len(out.Shape) <= 1 || !strings.HasSuffix(w.to, ".weight") || hasAnySuffix(w.to, alwaysF32) {
+	if out.Type = typ; len(out.Shape) <= 1 || !strings.HasSuffix(w.to, ".weight") || hasAnySuffix(w.to, alwaysF32) && !m.family.keepsTypes {
 		out.Type = gguf.F32
 	}
 	m.follow(&out)

@@ -462,3 +462,45 @@ func (c *Checkpoint) qwen1() {
 	c.ranks("qwen.tiktoken")
 	c.json("tokenizer_config.json", map[string]any{"tokenizer_class": "QWenTokenizer", "model_max_length": 256})
 }
+
+func (c *Checkpoint) internlm3() {
+	c.llamaLike("InternLM3ForCausalLM", 32, false)
+	c.set("head_dim", 32, "qkv_bias", true, "rope_scaling", map[string]any{"rope_type": "dynamic", "factor": 6.0})
+	c.attentionBiases(32)
+	c.sentencePiece()
+	token := func(text string) map[string]any { return map[string]any{"content": text, "special": true} }
+	c.json("tokenizer_config.json", map[string]any{"add_bos_token": true, "add_eos_token": false, "bos_token": "<s>", "eos_token": "</s>", "add_prefix_space": false,
+		"tokenizer_class": "InternLM3Tokenizer", "added_tokens_decoder": map[string]any{fmt.Sprint(Vocab - 1): token("<|im_end|>"), fmt.Sprint(Vocab - 2): token("<|im_start|>")}})
+}
+
+func (c *Checkpoint) codeshell() {
+	c.Config = map[string]any{"architectures": []string{"CodeShellForCausalLM"}, "n_embd": width, "n_layer": Layers, "n_head": Heads, "n_positions": 256, "vocab_size": Vocab,
+		"num_query_groups": KV, "layer_norm_epsilon": 1e-5}
+	c.dtype = "BF16"
+	c.add("transformer.wte.weight", Vocab, width)
+	c.add("lm_head.weight", Vocab, width)
+	c.add("transformer.ln_f.weight", width)
+	c.add("transformer.ln_f.bias", width)
+	c.fusedLayers("transformer.h.{i}.", width+2*KV*width/Heads, "ln_1", "ln_2", "attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+	c.qwenBPE()
+}
+
+func (c *Checkpoint) dbrx() {
+	c.Config = map[string]any{"architectures": []string{"DbrxForCausalLM"}, "d_model": width, "n_layers": Layers, "n_heads": Heads, "max_seq_len": 256, "vocab_size": Vocab,
+		"attn_config": map[string]any{"clip_qkv": 8, "kv_n_heads": KV, "rope_theta": 500000.0},
+		"ffn_config":  map[string]any{"ffn_hidden_size": deep, "moe_num_experts": 4, "moe_top_k": 2}}
+	c.dtype = "BF16"
+	c.add("transformer.wte.weight", Vocab, width)
+	c.add("transformer.norm_f.weight", width)
+	c.add("lm_head.weight", Vocab, width)
+	p := "transformer.blocks.{i}."
+	c.each(0, p+"norm_attn_norm.norm_1.weight", width)
+	c.each(0, p+"norm_attn_norm.norm_2.weight", width)
+	c.each(0, p+"norm_attn_norm.attn.Wqkv.weight", width+2*KV*width/Heads, width)
+	c.each(0, p+"norm_attn_norm.attn.out_proj.weight", width, width)
+	c.each(0, p+"ffn.router.layer.weight", 4, width)
+	for _, name := range []string{"w1", "v1", "w2"} {
+		c.each(0, p+"ffn.experts.mlp."+name, 4*deep, width)
+	}
+	c.qwenBPE()
+}
