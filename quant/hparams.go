@@ -32,6 +32,10 @@ func readHparams(m *gguf.Metadata) hparams {
 		h.is70B = h.layers-nextn == 80
 	case "jais2":
 		h.is70B = h.layers-nextn == 68
+	case "nanbeige": // goes through its layers several times, and counts each time
+		if loops := perLayer(m, h.arch+".num_loops"); loops > 1 && loops <= 512 {
+			h.layers *= loops
+		}
 	}
 	return h
 }

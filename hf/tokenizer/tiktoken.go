@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,7 @@ type Tiktoken struct {
 	File     string   // its name
 	Pre      string   // pre-tokenizer
 	Special  []string // the special tokens that follow the others, in their order
+	NamedEOS bool     // the eos token is the special one that tokenizer_config.json names, whatever config.json says
 	Reserved string   // what further ones are called, with %d for the id, unless tokenizer_config.json names them; "" for none
 }
 
@@ -66,6 +68,13 @@ func (l *loader) tiktoken(data []byte) (*Vocab, error) {
 	}
 	if len(t.Special) > 0 {
 		(&specialFinder{vocab: v, limit: maxTokens}).set("unk", base)
+	}
+	if text, ok := content(l.files.config["eos_token"]); ok && t.NamedEOS {
+		id := slices.Index(v.Tokens[base:], text)
+		if id < 0 {
+			return nil, fmt.Errorf("tokenizer_config.json: eos_token %q is no special token", text)
+		}
+		v.overrule(SpecialToken{"eos", uint32(base) + uint32(id)})
 	}
 	if err := l.templates(v); err != nil {
 		return nil, err

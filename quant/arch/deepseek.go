@@ -60,7 +60,15 @@ var glm4lite = &family{
 }
 
 func latentRules() []rule {
-	return rulesOf(outer(), norms(nil), []rule{
+	return rulesOf(outer(), norms(nil), latentAttention(), []rule{
+		router("{moe}", "mlp.gate"),
+		{"model.layers.{moe}.mlp.gate.e_score_correction.bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},
+	}, mlp("{dense}"), usualExperts("{moe}", value("moe_intermediate_size")), sharedExperts("{moe}"))
+}
+
+// latentAttention are the projections into the latent and out of it.
+func latentAttention() []rule {
+	return []rule{
 		{"model.layers.{i}.self_attn.q_proj.weight", "blk.{i}.attn_q.weight", matrix(mlaQueries, hidden), optional, nil},
 		{"model.layers.{i}.self_attn.q_a_proj.weight", "blk.{i}.attn_q_a.weight", matrix(queryRank, hidden), optional, nil},
 		{"model.layers.{i}.self_attn.q_a_layernorm.weight", "blk.{i}.attn_q_a_norm.weight", vector(queryRank), optional, nil},
@@ -70,9 +78,7 @@ func latentRules() []rule {
 		{"model.layers.{i}.self_attn.kv_b_proj.weight", "blk.{i}.attn_k_b.weight", matrix(product(heads, sum(plainPart, valuePart)), latent), needed, latentKeys},
 		{"model.layers.{i}.self_attn.kv_b_proj.weight", "blk.{i}.attn_v_b.weight", matrix(product(heads, sum(plainPart, valuePart)), latent), needed, latentValues},
 		{"model.layers.{i}.self_attn.o_proj.weight", "blk.{i}.attn_output.weight", matrix(hidden, product(heads, valuePart)), needed, nil},
-		router("{moe}", "mlp.gate"),
-		{"model.layers.{moe}.mlp.gate.e_score_correction.bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},
-	}, mlp("{dense}"), usualExperts("{moe}", value("moe_intermediate_size")), sharedExperts("{moe}"))
+	}
 }
 
 // deepseekDefaults are those of transformers' configuration classes, which don't know Kimi: its head_dim is not written

@@ -129,6 +129,12 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 		{"no number of tokens to pick", "tiny-deepseek32", unset("index_topk"), "config.json: index_topk is missing"},
 		{"two predictors of EXAONE", "tiny-exaone-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, want 1 or none"},
 		{"DBRX without its attention", "tiny-dbrx", set("attn_config", map[string]any{"kv_n_heads": 2, "rope_theta": 1e4}), "config.json: attn_config.clip_qkv is missing"},
+		{"an eos token that is none", "tiny-kimi-linear", func(c *archtest.Checkpoint) {
+			c.Files["tokenizer_config.json"] = []byte(`{"eos_token": "<nothing>"}`)
+		}, `tokenizer_config.json: eos_token "<nothing>" is no special token`},
+		{"experts that are always asked, summed up", "tiny-cohere2moe", set("shared_expert_combination_strategy", "sum"), `shared_expert_combination_strategy: "sum"`},
+		{"predictors of Command R", "tiny-cohere2moe", set("num_nextn_predict_layers", 1), "config.json: num_nextn_predict_layers: 1"},
+		{"small experts missing", "tiny-grovemoe", drop("model.layers.1.mlp.chunk_experts.1.up_proj.weight"), "missing from the checkpoint"},
 		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)
@@ -159,6 +165,7 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 		{"tiny-qwen35moe", "model.visual.blocks.0.attn.qkv.weight (sees or hears, which is not for the text model)"},
 		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
 		{"tiny-ernie-moe", "model.mtp_block.0.input_layernorm.weight (predicts more tokens at once, which llama.cpp does not load)"},
+		{"tiny-grovemoe", "model.layers.0.mlp.expert_bias (not used by the model)"},
 		{"tiny-chatglm", "transformer.rotary_pos_emb.inv_freq (computed, not needed)"},
 		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
 	} {

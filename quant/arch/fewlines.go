@@ -177,6 +177,58 @@ func (m *mapping) epsilonTwice() {
 	}
 }
 
+// More of the same.
+var (
+	// nanbeige is Llama that may go through its layers several times (NanbeigeModel in conversion/nanbeige.py).
+	nanbeige = &family{
+		name:        "nanbeige",
+		classes:     []string{"NanbeigeForCausalLM"},
+		rules:       rulesOf(outer(), norms(nil), attention("{i}", permuteQ, permuteK), mlp("{i}")),
+		needsFF:     true,
+		needsRMS:    true,
+		ropeFactors: true,
+		tokenizer:   tokenizer.Options{Llama: true},
+		params: func(m *mapping, set func(string, any)) error {
+			if err := llamaParams(m, set); err != nil {
+				return err
+			}
+			set("num_loops", uint32(max(1, m.config.integer("num_loops"))))
+			set("skip_loop_final_norm", m.config.flag("skip_loop_final_norm"))
+			return nil
+		},
+	}
+	// maincoder has norms on heads (MaincoderModel in conversion/maincoder.py).
+	maincoder = &family{
+		name:      "maincoder",
+		classes:   []string{"MaincoderForCausalLM"},
+		rules:     rulesOf(outer(), norms(nil), attention("{i}", nil, nil), headNorms("{i}", nil), mlp("{i}")),
+		needsFF:   true,
+		needsRMS:  true,
+		tokenizer: bpeOnly,
+		params: func(m *mapping, set func(string, any)) error {
+			m.setCount("rope.dimension_count", "head_dim")
+			return nil
+		},
+	}
+	// pangu is Huawei's openPangu Embedded, with biases on all of attention (PanguEmbeddedModel in conversion/pangu.py).
+	pangu = &family{
+		name:      "pangu-embedded",
+		classes:   []string{"PanguEmbeddedForCausalLM"},
+		rules:     rulesOf(outer(), norms(nil), biased(needed, attention("{i}", nil, nil)), mlp("{i}")),
+		filter:    dropHeadIfTied,
+		needsFF:   true,
+		needsRMS:  true,
+		tokenizer: tokenizer.Options{Kind: tokenizer.SentencePieceOnly, LateSpacePrefix: true},
+		params: func(m *mapping, set func(string, any)) error {
+			set("vocab_size", uint32(m.dims.vocab))
+			set("rope.dimension_count", uint32(m.dims.headDim))
+			set("attention.key_length", uint32(m.dims.headDim))
+			set("attention.value_length", uint32(m.dims.headDim))
+			return nil
+		},
+	}
+)
+
 // The trunks of families, for embeddings: the head is missing, whatever the config says of it, and mostly the prefix of
 // names, too.
 var (

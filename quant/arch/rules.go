@@ -33,7 +33,7 @@ const (
 )
 
 // stacks are the placeholders whose tensors become one, by what they count.
-var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads, "{a}": altupOthers}
+var stacks = map[string]size{"{e}": experts, "{h}": heads, "{k}": kvHeads, "{a}": altupOthers, "{c}": chunks}
 
 // want is one tensor of the output, by one rule.
 type want struct {
@@ -371,7 +371,7 @@ func (m *mapping) scaleFor(t, scale *safetensors.Tensor) (*Scale, error) {
 
 // alwaysF32 are the matrices that stay F32 (ModelBase.prepare_tensors).
 var alwaysF32 = []string{"_norm.weight", ".ffn_gate_inp.weight", ".ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
-	".ssm_conv1d.weight", ".shortconv.conv.weight", ".indexer.proj.weight", ".altup_correct_coef.weight", ".altup_predict_coef.weight"}
+	".ssm_conv1d.weight", ".shortconv.conv.weight", ".indexer.proj.weight", ".ssm_conv1d_q.weight", ".ssm_conv1d_k.weight", ".ssm_conv1d_v.weight", ".altup_correct_coef.weight", ".altup_predict_coef.weight"}
 
 // outputTypes are the types that keep every bit of a source.
 var outputTypes = map[safetensors.DType]gguf.Type{
