@@ -25,7 +25,7 @@ func newServe(a *app) *cobra.Command {
 
 The server listens on this machine alone. On an address that others reach it asks for
 a token, which it makes and keeps in a file that only you can read; clients send it as
-Authorization: Bearer TOKEN, and a browser is let in by the address with ?token=TOKEN.
+Authorization: Bearer TOKEN, and a browser shows a page to type it into.
 
 Requests may name files below MODELS_DIR, the output folder and --allow-path, and no
 others. Ctrl-C stops the server and keeps what running jobs have done: the next server goes

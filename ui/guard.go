@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -37,15 +36,19 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if refusal := g.refuse(r); refusal != nil {
-		if refusal.Status == http.StatusUnauthorized {
-			h.Set("WWW-Authenticate", `Bearer realm="nexus-quant"`)
-		}
+	if refusal := g.foreign(r); refusal != nil {
 		h.Set("Connection", "close") // what follows a refused request is not read
 		api.WriteError(w, r, refusal)
 		return
 	}
-	if g.login(w, r) {
+	if g.session(w, r) {
+		return
+	}
+	if g.secured && !g.known(r) && !public[r.URL.Path] {
+		g.askToken(w, r)
+		return
+	}
+	if g.linked(w, r) {
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -55,7 +58,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r)
 }
 
-func (g *guard) refuse(r *http.Request) *api.Error {
+// foreign refuses who calls the server by another name, and what pages of other sites do.
+func (g *guard) foreign(r *http.Request) *api.Error {
 	if !g.hosts.allow(r.Host) {
 		return &api.Error{Status: http.StatusForbidden, Detail: "host " + quoted(r.Host) + " is not allowed", Hint: "serve --allow-host NAME adds a name"}
 	}
@@ -65,10 +69,19 @@ func (g *guard) refuse(r *http.Request) *api.Error {
 	if fetchedElsewhere(r) {
 		return &api.Error{Status: http.StatusForbidden, Detail: "requests from other sites are refused"}
 	}
-	if g.secured && !g.known(r) {
-		return &api.Error{Status: http.StatusUnauthorized, Detail: "a token is needed", Hint: "send Authorization: Bearer TOKEN; the server printed where the token is"}
-	}
 	return nil
+}
+
+// askToken refuses a request without the token: people get a page to type it into, programs are told how to send it.
+func (g *guard) askToken(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("WWW-Authenticate", `Bearer realm="nexus-quant"`)
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsPage(r) {
+		showLogin(w, http.StatusUnauthorized, localAddress(r.URL.RequestURI()), r.URL.Query().Has("token"))
+		return
+	}
+	h.Set("Connection", "close")
+	api.WriteError(w, r, &api.Error{Status: http.StatusUnauthorized, Detail: "a token is needed", Hint: "send Authorization: Bearer TOKEN; the server printed where the token is"})
 }
 
 // fetchedElsewhere tells of pictures, scripts and fetches that a page of another site points at this server. It would
@@ -81,7 +94,7 @@ func fetchedElsewhere(r *http.Request) bool {
 // tokenCookie lets a browser in, which can't send headers with event streams and downloads.
 const tokenCookie = "nexus_quant_token"
 
-// known tells whether a request shows the token. Hashes are compared, so that time says nothing of content or length.
+// known tells whether a request shows the token.
 func (g *guard) known(r *http.Request) bool {
 	shown := ""
 	if kind, value, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(kind, "bearer") {
@@ -91,24 +104,25 @@ func (g *guard) known(r *http.Request) bool {
 	} else if r.Method == http.MethodGet {
 		shown = r.URL.Query().Get("token")
 	}
+	return g.matches(shown)
+}
+
+// matches compares with the token: hashes, so that time says nothing of content or length.
+func (g *guard) matches(shown string) bool {
 	sum := sha256.Sum256([]byte(shown))
 	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
-// login turns a link with ?token= into a cookie and the same address without it.
-func (g *guard) login(w http.ResponseWriter, r *http.Request) bool {
+// linked turns a link with ?token= into a cookie and the same address without it.
+func (g *guard) linked(w http.ResponseWriter, r *http.Request) bool {
 	q := r.URL.Query()
 	if !g.secured || r.Method != http.MethodGet || !q.Has("token") {
 		return false
 	}
-	sum := sha256.Sum256([]byte(q.Get("token")))
-	if subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 {
-		http.SetCookie(w, &http.Cookie{Name: tokenCookie, Value: q.Get("token"), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	if g.matches(q.Get("token")) {
+		g.setCookie(w, q.Get("token"), 0)
 	}
-	q.Del("token")
-	to := url.URL{Path: "/" + strings.TrimLeft(r.URL.Path, "/"), RawQuery: q.Encode()}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+	redirect(w, r, localAddress("/"+strings.TrimLeft(r.URL.RequestURI(), "/")))
 	return true
 }
 

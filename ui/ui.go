@@ -74,7 +74,7 @@ func Listen(service api.Service, o Options) (*Server, error) {
 		}
 	}
 	s.http = &http.Server{
-		Handler:           newGuard(withPage(s.api, web.Handler(o.Version)), s.token, allowedHosts(s.loopback(), host, o.AllowHosts)),
+		Handler:           newGuard(withPage(s.api, web.Handler(o.Version, s.access())), s.token, allowedHosts(s.loopback(), host, o.AllowHosts)),
 		ReadHeaderTimeout: headerTime,
 		WriteTimeout:      answerTime,
 		IdleTimeout:       idleTime,
@@ -93,6 +93,17 @@ func withPage(rest, page http.Handler) http.Handler {
 		mux.Handle(route, page)
 	}
 	return mux
+}
+
+// access says who is let in, for the page to show.
+func (s *Server) access() web.Access {
+	switch {
+	case s.token != "":
+		return web.NeedsToken
+	case s.loopback():
+		return web.ThisMachine
+	}
+	return web.Everybody
 }
 
 // loopback tells whether only this machine reaches the server. What the listener says counts, not the name.

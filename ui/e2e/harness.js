@@ -76,8 +76,8 @@ export class Server {
     await ended;
   }
 
-  async call(method, path, body) {
-    const r = await fetch(this.url + "/api/v1" + path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
+  async call(method, path, body, headers = {}) {
+    const r = await fetch(this.url + "/api/v1" + path, { method, headers: { "Content-Type": "application/json", ...headers }, body: body && JSON.stringify(body) });
     const text = await r.text();
     if (!r.ok) throw new Error(`${method} ${path}: ${r.status} ${text}`);
     return text ? JSON.parse(text) : null;

@@ -11,12 +11,12 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const keep = process.env.SCREENSHOTS === "1"; // writes docs/screenshots anew
 
 // A loaded machine may take long for what is quick on an idle one: these bound a test that hangs, no more.
-const patience = 60_000, whole = 240_000;
+const patience = Number(process.env.PATIENCE ?? 60_000), whole = 240_000;
 
 /** @typedef {{server: Server, context: import("playwright-core").BrowserContext, tiny: string, slow: string}} Suite */
 
-/** Sets up a file of tests. What it returns is filled in before the first test. @param {{args?: string[]}} [o] args: of the server */
-export function suite({ args = [] } = {}) {
+/** Sets up a file of tests. What it returns is filled in before the first test. @param {{args?: (home: string) => string[]}} [o] args: of the server */
+export function suite({ args = () => [] } = {}) {
   const s = /** @type {Suite} */ ({});
   let dir;
   before(async () => {
@@ -24,7 +24,7 @@ export function suite({ args = [] } = {}) {
     s.server = new Server(dir.path);
     s.tiny = smallModel(join(s.server.models, "nexus-tiny-llama"));
     s.slow = makeSlowModel(join(s.server.models, "nexus-small-60-layers"), 60);
-    await s.server.start(args);
+    await s.server.start(args(dir.path));
     s.context = await browse(join(dir.path, "chrome"));
     if (keep) mkdirSync(screenshots, { recursive: true });
   }, { timeout: whole });

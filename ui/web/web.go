@@ -51,9 +51,19 @@ type file struct {
 
 type handler map[string]*file
 
+// Access says who is let in, which the page shows.
+type Access string
+
+// Who is let in.
+const (
+	NeedsToken  Access = "token"
+	ThisMachine Access = "local"
+	Everybody   Access = "open"
+)
+
 // Handler serves the page. The version is the program's: the page compares it with the server's, to notice that it has
 // become old.
-func Handler(version string) http.Handler {
+func Handler(version string, access Access) http.Handler {
 	h := handler{}
 	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
 		media := mediaTypes[path.Ext(name)]
@@ -66,6 +76,7 @@ func Handler(version string) http.Handler {
 		}
 		if name == "static/index.html" {
 			b = bytes.ReplaceAll(b, []byte("{{version}}"), []byte(html.EscapeString(version)))
+			b = bytes.ReplaceAll(b, []byte("{{access}}"), []byte(html.EscapeString(string(access))))
 		}
 		h["/"+name], err = newFile(media, b)
 		return err

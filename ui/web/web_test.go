@@ -31,7 +31,7 @@ func get(t *testing.T, h http.Handler, target string, headers ...string) *http.R
 func TestEveryViewIsTheSamePage(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
-	page := Handler(`1.2 "<test>"`)
+	page := Handler(`1.2 "<test>"`, NeedsToken)
 	for _, route := range Routes {
 		mux.Handle(route, page)
 	}
@@ -43,6 +43,9 @@ func TestEveryViewIsTheSamePage(t *testing.T) {
 		}
 		if !strings.Contains(string(b), `content="1.2 &#34;&lt;test&gt;&#34;"`) {
 			t.Errorf("%s: the page does not hold the version, escaped", target)
+		}
+		if !strings.Contains(string(b), `name="nexus-quant-access" content="token"`) {
+			t.Errorf("%s: the page does not say who is let in", target)
 		}
 	}
 	if r := get(t, mux, "/favicon.ico"); r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "image/svg+xml" {
@@ -57,7 +60,7 @@ func TestEveryViewIsTheSamePage(t *testing.T) {
 
 func TestFilesCarryTypeTagAndPolicy(t *testing.T) {
 	t.Parallel()
-	h := Handler("test")
+	h := Handler("test", ThisMachine)
 	for name, f := range h.(handler) {
 		r := get(t, h, name)
 		b, _ := io.ReadAll(r.Body)
@@ -83,7 +86,7 @@ func TestFilesCarryTypeTagAndPolicy(t *testing.T) {
 
 func TestGzipIsOnlyForThoseWhoTakeIt(t *testing.T) {
 	t.Parallel()
-	h := Handler("test")
+	h := Handler("test", ThisMachine)
 	const name = "/static/vendor/preact.js"
 	plain, _ := io.ReadAll(get(t, h, name).Body)
 	for accept, want := range map[string]bool{"gzip": true, "br, gzip;q=0.5": true, "gzip;q=0": false, "identity": false, "": false} {
@@ -112,12 +115,12 @@ func TestGzipIsOnlyForThoseWhoTakeIt(t *testing.T) {
 func TestOtherMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	Handler("test").ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	Handler("test", ThisMachine).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("got %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 	w = httptest.NewRecorder()
-	Handler("test").ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/", nil))
+	Handler("test", ThisMachine).ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/", nil))
 	if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
 		t.Errorf("HEAD: got %d with %d bytes, length %q", w.Code, w.Body.Len(), w.Header().Get("Content-Length"))
 	}
@@ -127,7 +130,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 func TestThePageIsLight(t *testing.T) {
 	t.Parallel()
 	total := 0
-	for name, f := range Handler("test").(handler) {
+	for name, f := range Handler("test", ThisMachine).(handler) {
 		if path.Ext(name) != ".txt" {
 			total += min(len(f.plain), len(f.small)+len(f.plain)*btoi(f.small == nil))
 		}
@@ -174,7 +177,7 @@ func TestThePolicyIsKept(t *testing.T) {
 // TestEveryImportIsThere follows the imports of all modules: a wrong path would only show in a browser.
 func TestEveryImportIsThere(t *testing.T) {
 	t.Parallel()
-	h := Handler("test").(handler)
+	h := Handler("test", ThisMachine).(handler)
 	imports := regexp.MustCompile(`(?m)^import[^"]*"(\.[^"]+)"`) // types in comments are none
 	links := regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`)
 	preloaded := map[string]bool{}

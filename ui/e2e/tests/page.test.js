@@ -1,9 +1,7 @@
 // The page in a browser, against a real server, real jobs and the project's own small model.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
-import { folder, openPage, Server } from "../harness.js";
 import * as suite from "../suite.js";
 
 const { accessible, shoot } = suite;
@@ -275,26 +273,6 @@ browserTest("a wall of ten thousand cells is drawn without a stutter", { width: 
   const median = times.sort((a, b) => a - b)[times.length >> 1];
   console.log(`10,000 cells drawn twice in ${Math.round(median)} ms, frames included`);
   assert.ok(median < 150, `${median} ms`);
-});
-
-test("a server with a token lets a browser in by the address, and keeps it in", { timeout: 60_000 }, async (t) => {
-  const home = folder();
-  const token = join(home.path, "token");
-  const secured = await new Server(home.path).start(["--token-file", token]);
-  const { page, faults } = await openPage(s.context, { width: 1024 });
-  t.after(async () => {
-    await page.close();
-    await secured.stop();
-    home.remove();
-  });
-  const refused = await page.goto(secured.url + "/");
-  assert.equal(refused?.status(), 401);
-  await page.goto(`${secured.url}/quantization?token=${readFileSync(token, "utf8").trim()}`);
-  await page.waitForSelector("#model");
-  assert.equal(page.url(), secured.url + "/quantization");
-  await page.click("nav >> text=Jobs");
-  await page.waitForSelector("text=No jobs yet");
-  assert.deepEqual(faults.filter((f) => !/status of 401/.test(f)), []);
 });
 
 for (const width of [390, 1024, 1920]) {

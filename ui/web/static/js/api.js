@@ -1,4 +1,8 @@
 // Calls of the HTTP interface.
+import { signal } from "../vendor/preact.js";
+
+/** The server does not know this browser any more: its token is another, or it signed out. */
+export const signedOut = signal(false);
 
 const base = "/api/v1";
 
@@ -11,7 +15,7 @@ export class Refusal extends Error {
     super(text || `the server answered ${status}`);
     this.status = status;
     /** @type {string} */
-    this.hint = body?.hint ?? (status === 401 ? "open the address with ?token= once; the server printed where the token is" : "");
+    this.hint = status === 401 ? "sign in again" : body?.hint ?? "";
     /** @type {{loc: string[], msg: string}[]} */
     this.fields = fields;
   }
@@ -33,6 +37,7 @@ async function call(method, path, { body, signal } = {}) {
     if (signal?.aborted) throw e;
     throw new Refusal(0, { detail: "the server can't be reached", hint: "is nexus-quant serve still running?" });
   }
+  signedOut.value = r.status === 401;
   if (r.status === 204) return null;
   const text = await r.text();
   if ((r.headers.get("Content-Type") ?? "").includes("ndjson")) return text.split("\n").filter(Boolean).map((l) => JSON.parse(l));
@@ -50,5 +55,11 @@ export const post = (path, body, signal) => call("POST", path, { body, signal })
 export const remove = (path) => call("DELETE", path);
 /** @param {Record<string, any>} params */
 export const query = (params) => new URLSearchParams(Object.entries(params).filter(([, v]) => v !== "" && v != null)).toString();
+/** Takes the token from this browser. */
+export async function signOut() {
+  await fetch("/logout", { method: "POST" });
+  location.assign("/login");
+}
+
 /** The id of a model keeps its slash. @param {string} id */
 export const modelPath = (id) => id.split("/").map(encodeURIComponent).join("%2F");

@@ -1,7 +1,7 @@
 // What the page knows of jobs, kept true by events. A hidden page closes its stream, so that many tabs don't use up
 // the browser's connections; when it is shown again, it catches up.
 import { batch, computed, signal } from "../vendor/preact.js";
-import { get } from "./api.js";
+import { get, signedOut } from "./api.js";
 
 /** @typedef {import("./contract").Job} Job */
 
@@ -100,14 +100,17 @@ export function start() {
   load();
   follow("/api/v1/quantize/events", {
     opened: async (again) => {
-      lostSince.value = 0;
+      batch(() => { lostSince.value = 0; signedOut.value = false; });
       if (!again) return;
       load(); // a server that was away may have lost what is between, and found what was running before
       try {
         outdated.value = (await get("//healthz")).version !== pageVersion;
       } catch { /* the stream tells when there is no server */ }
     },
-    lost: () => { if (!lostSince.value) lostSince.value = Date.now(); },
+    lost: () => {
+      if (!lostSince.value) lostSince.value = Date.now();
+      get("//healthz").catch(() => {}); // is it away, or does it not know this browser?
+    },
     on: (type, data) => {
       if (type === "snapshot") put(data);
       if (type === "state" && data.status === "deleted") drop(data.job_id);

@@ -1,5 +1,6 @@
 // The page: its frame, and which view stands in it.
 import { html, render, useEffect } from "../vendor/preact.js";
+import { signedOut } from "./api.js";
 import { when } from "./format.js";
 import { JobPage } from "./job.js";
 import { Jobs } from "./jobs.js";
@@ -52,7 +53,8 @@ function Frame() {
       <nav aria-label="Pages">${links.map(([href, label]) => html`<${Link} href=${href} aria-current=${here(href)}>${label}${href === "/jobs" && running > 0 ? html` <span class="count num"><span aria-hidden="true">${running}</span><span class="unseen">, ${running} active</span></span>` : ""}<//>`)}</nav>
     </header>
     <div aria-live="polite">
-      ${lostSince.value > 0 && html`<div class="band lost"><strong>Connection lost.</strong> Trying again. What you see is of ${when(new Date(lostSince.value).toISOString())}; running jobs don't depend on this page.</div>`}
+      ${signedOut.value && html`<div class="band lost"><strong>You are signed out.</strong> <a href=${`/login?next=${encodeURIComponent(location.pathname + location.search)}`}>Sign in</a> to go on; running jobs don't depend on this page.</div>`}
+      ${lostSince.value > 0 && !signedOut.value && html`<div class="band lost"><strong>Connection lost.</strong> Trying again. What you see is of ${when(new Date(lostSince.value).toISOString())}; running jobs don't depend on this page.</div>`}
       ${outdated.value && html`<div class="band">The server has another version than this page. <button type="button" class="small" onClick=${() => location.reload()}>Load the new page</button></div>`}
     </div>
     <div id="content">${content}</div>

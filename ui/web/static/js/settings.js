@@ -1,11 +1,20 @@
 // How the server is doing, and what it works with.
 import { html, useEffect, useState } from "../vendor/preact.js";
-import { get } from "./api.js";
+import { get, signOut } from "./api.js";
 import { Disk } from "./charts.js";
 import { budget } from "./draft.js";
 import { bytes, count, gib } from "./format.js";
 import { lostSince, newestFirst } from "./live.js";
 import { Command, Copy, Failure, Loading, Notice } from "./parts.js";
+
+const who = document.querySelector('meta[name="nexus-quant-access"]')?.getAttribute("content");
+
+/** Who is let in, and the way out. */
+function access() {
+  if (who === "token") return html`<p>The server asks for its token, and this browser has shown it.</p><p class="actions"><button type="button" onClick=${signOut}>Sign out</button></p>`;
+  if (who === "open") return html`<p class="warn">Everybody who reaches this address can start and delete jobs: the server was started with <code>--insecure</code>.</p>`;
+  return html`<p>Only this machine reaches the server, and needs no token.</p>`;
+}
 
 export function Settings() {
   const [health, setHealth] = useState(/** @type {import("./contract").Health | null} */ (null));
@@ -35,6 +44,7 @@ export function Settings() {
       <section aria-label="Folders"><h2>Folders</h2><p>Jobs may read models below these, and write files there:</p><ul class="plain">${health.folders.map(path)}</ul>
         <p class="faint"><code>serve --allow-path DIR</code> adds one.</p></section>
       <section aria-label="Hugging Face"><h2>Hugging Face</h2><p>${health.hf_token ? "A token is set: private and gated models can be read, as far as it allows." : "No token is set: public models only. Start the server with HF_TOKEN for private and gated ones."}</p></section>
+      <section aria-label="Access"><h2>Access</h2>${access()}</section>
       <section aria-label="Your machine"><h2>Memory to fit into</h2><div class="field inline"><label for="default-budget">RAM or VRAM of the machine that will run the models, GiB</label>
         <input id="default-budget" type="number" min="1" value=${budget.value} onInput=${(/** @type {any} */ e) => { const n = Number(e.target.value); if (n > 0) budget.value = n; }} /></div><p class="faint">Kept in this browser. The wizard and the registry show what fits.</p></section>
       <section aria-label="Interface"><h2>For programs</h2><p><a href="/docs">Description of the HTTP interface</a>, <a href="/openapi.json">OpenAPI</a>, <a href="/metrics">metrics</a>, <a href="/healthz">health</a>.</p>
