@@ -129,7 +129,7 @@ func (l *loader) addedTokens() ([]addedToken, error) {
 	specials := l.files.specialTexts()
 	for _, a := range more {
 		a.Special = a.Special || slices.Contains(specials, a.Content)
-		put(a, false)
+		put(a, t.slow) // transformers' own tokenizers keep the ids, those of the library count on
 	}
 	if _, modern := l.files.config["added_tokens_decoder"]; !modern {
 		for _, text := range slices.Sorted(maps.Keys(l.files.added)) {

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -324,5 +325,56 @@ func TestInternLM3EndsTexts(t *testing.T) {
 	}
 	if v.MidSpacePrefix == nil || !*v.MidSpacePrefix || v.LateSpacePrefix != nil {
 		t.Errorf("space prefix %v, late %v", v.MidSpacePrefix, v.LateSpacePrefix)
+	}
+}
+
+// vocab.json and merges.txt make the vocabulary that tokenizer.json would, but for special ids that only it gives names.
+func TestSlowTokenizersKeepTheirVocabularyInTwoFiles(t *testing.T) {
+	t.Parallel()
+	files := map[string]any{
+		"vocab.json": object{"a": 0, "b": 1, "ab": 2},
+		"merges.txt": "#version: 0.2\na b\n",
+		"tokenizer_config.json": object{"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>",
+			"added_tokens_decoder": object{"3": object{"content": "<|im_end|>", "special": true}, "4": object{"content": "<tool>", "special": false}}},
+		"config.json": object{"bos_token_id": 3},
+	}
+	v := mustLoad(t, files, Options{Kind: BPEOnly, VocabSize: 6})
+	if want := []string{"a", "b", "ab", "<|im_end|>", "<tool>", "[PAD5]"}; v.Pre != "qwen2" || !slices.Equal(v.Tokens, want) {
+		t.Errorf("pre-tokenizer %q, tokens %q, want %q", v.Pre, v.Tokens, want)
+	}
+	if want := []int32{Normal, Normal, Normal, Control, UserDefined, Unused}; !slices.Equal(v.Types, want) {
+		t.Errorf("types %v, want %v", v.Types, want)
+	}
+	if want := []SpecialToken{{"bos", 3}}; !slices.Equal(v.Special, want) || !slices.Equal(v.Merges, []string{"a b"}) {
+		t.Errorf("special %v, merges %q", v.Special, v.Merges)
+	}
+	for class, want := range map[string]string{"GPT2Tokenizer": "gpt-2", "CodeGenTokenizer": "gpt-2"} {
+		files["tokenizer_config.json"] = object{"tokenizer_class": class}
+		if v := mustLoad(t, files, Options{VocabSize: 6}); v.Pre != want {
+			t.Errorf("%s: pre-tokenizer %q, want %q", class, v.Pre, want)
+		}
+	}
+	files["tokenizer_config.json"] = object{"tokenizer_class": "MyTokenizer"}
+	if v := mustLoad(t, files, Options{VocabSize: 6, Pre: "starcoder"}); v.Pre != "starcoder" {
+		t.Errorf("pre-tokenizer %q, want starcoder", v.Pre)
+	}
+	for _, tc := range []struct {
+		rule, name string
+		data       any
+		want       string
+	}{
+		{"a class of its own", "tokenizer_config.json", object{"tokenizer_class": "MyTokenizer"}, `unknown pre-tokenizer: that of the class "MyTokenizer"`},
+		{"no merges", "merges.txt", nil, "vocab.json without merges.txt"},
+		{"no tokens", "vocab.json", object{}, "vocab.json: no tokens"},
+		{"no object", "vocab.json", "[]", "vocab.json: json"},
+		{"an id below 0", "vocab.json", object{"a": -1}, `vocab.json: token "a": id -1`},
+		{"an id beyond the vocabulary", "vocab.json", object{"a": 6}, "vocab_size is 6"},
+	} {
+		broken := maps.Clone(files)
+		broken["tokenizer_config.json"] = object{"tokenizer_class": "Qwen2Tokenizer"}
+		broken[tc.name] = tc.data
+		if _, err := Load(from(broken), Options{Kind: BPEOnly, VocabSize: 6}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %s", tc.rule, err, tc.want)
+		}
 	}
 }

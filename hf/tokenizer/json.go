@@ -27,6 +27,7 @@ type tokenizerJSON struct {
 
 	vocab  map[string]int64 // Model.Vocab of a BPE or WordPiece model
 	merges []string         // Model.Merges, as "left right"
+	slow   bool             // made of older files, not read
 }
 
 func parseTokenizerJSON(data []byte) (*tokenizerJSON, error) {

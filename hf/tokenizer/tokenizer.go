@@ -235,6 +235,16 @@ func (l *loader) vocab() (*Vocab, error) {
 		if v, err := l.ranked(); !errors.Is(err, fs.ErrNotExist) {
 			return v, err
 		}
+		if l.opts.Kind == Any || l.opts.Kind == BPEOnly {
+			t, err := l.slow()
+			if err != nil {
+				return nil, err
+			}
+			if t != nil {
+				l.files.tokenizer = t
+				return l.bpe()
+			}
+		}
 		if _, err := l.files.read("tekken.json"); err == nil {
 			return nil, errors.New("tekken.json without tokenizer.json, which this architecture needs: use a version of the model that has tokenizer.json")
 		}

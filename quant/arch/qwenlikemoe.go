@@ -19,22 +19,6 @@ var (
 			return nil
 		},
 	}
-	// lladamoe writes a text by uncovering it, not word for word (LLaDAMoEModel in conversion/llada.py).
-	lladamoe = &family{
-		name:    "llada-moe",
-		classes: []string{"LLaDAMoEModel", "LLaDAMoEModelLM"},
-		rules: rulesOf(outer(), norms(nil), attention("{i}", nil, nil), headNorms("{i}", nil), []rule{router("{i}", "mlp.gate")},
-			usualExperts("{i}", value("expert_intermediate_size"))),
-		needsRMS:  true,
-		tokenizer: bpeOnly,
-		params: func(m *mapping, set func(string, any)) error {
-			m.setCount("expert_feed_forward_length", "expert_intermediate_size")
-			m.model.Metadata.Set("tokenizer.ggml.mask_token_id", uint32(156895))
-			set("attention.causal", false)
-			m.model.Metadata.Set("diffusion.shift_logits", false)
-			return nil
-		},
-	}
 	// cohere2moe has Command R7B's layers with experts in all but the first (Cohere2MoeModel in conversion/command_r.py).
 	cohere2moe = &family{
 		name:    "cohere2moe",

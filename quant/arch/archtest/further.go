@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -109,4 +110,81 @@ func (c *Checkpoint) pangu() {
 	c.attentionBiases(width / Heads)
 	c.each(0, "model.layers.{i}.self_attn.o_proj.bias", width)
 	c.sentencePiece()
+}
+
+// graniteSWA has windows in its second layer and positions in its first.
+func (c *Checkpoint) graniteSWA() {
+	c.llamaLike("GraniteSWAForCausalLM", width/Heads, true)
+	c.graniteWindows()
+	c.llama3BPE()
+}
+
+func (c *Checkpoint) graniteWindows() {
+	c.set("attention_multiplier", 0.25, "embedding_multiplier", 12.0, "residual_multiplier", 0.22, "logits_scaling", 8.0, "sliding_window", 64,
+		"layer_types", []string{"full_attention", "sliding_attention"}, "no_rope_layers", []int{1, 0})
+	c.each(0, "model.layers.{i}.self_attn.sinks", Heads)
+}
+
+func (c *Checkpoint) graniteMoESWA() {
+	c.class("GraniteMoeSWAForCausalLM")
+	c.graniteWindows()
+	c.set("num_local_experts", 4, "num_experts_per_tok", 2, "intermediate_size", expert, "shared_intermediate_size", 2*expert, "layer_types", nil)
+	c.outer(true)
+	c.norms()
+	c.attention(width / Heads)
+	c.each(0, "model.layers.{i}.block_sparse_moe.router.layer.weight", 4, width)
+	c.each(0, "model.layers.{i}.block_sparse_moe.experts.gate_up_proj", 4, 2*expert, width)
+	c.each(0, "model.layers.{i}.block_sparse_moe.experts.down_proj", 4, width, expert)
+	c.each(0, "model.layers.{i}.shared_mlp.input_linear.weight", 4*expert, width)
+	c.each(0, "model.layers.{i}.shared_mlp.output_linear.weight", width, 2*expert)
+	c.llama3BPE()
+}
+
+// dream keeps its vocabulary in vocab.json and merges.txt.
+func (c *Checkpoint) dream() {
+	c.llamaLike("DreamModel", width/Heads, false)
+	c.attentionBiases(width / Heads)
+	c.qwenBPE()
+	c.set("mask_token_id", 503)
+	c.slow("DreamTokenizer")
+}
+
+// slow puts the vocabulary of tokenizer.json into the two files that came before it.
+func (c *Checkpoint) slow(class string) {
+	var t struct {
+		Model struct {
+			Vocab  map[string]int
+			Merges [][]string
+		}
+	}
+	if err := json.Unmarshal(c.Files["tokenizer.json"], &t); err != nil {
+		panic(fmt.Sprintf("archtest: %v", err))
+	}
+	c.json("vocab.json", t.Model.Vocab)
+	merges := "#version: 0.2\n"
+	for _, m := range t.Model.Merges {
+		merges += m[0] + " " + m[1] + "\n"
+	}
+	c.Files["merges.txt"] = []byte(merges)
+	delete(c.Files, "tokenizer.json")
+	c.Files["tokenizer_config.json"] = []byte(strings.Replace(string(c.Files["tokenizer_config.json"]), "Qwen2Tokenizer", class, 1))
+}
+
+func (c *Checkpoint) llada() {
+	c.Config = map[string]any{"architectures": []string{"LLaDAModelLM"}, "d_model": width, "n_layers": Layers, "n_heads": Heads, "n_kv_heads": Heads, "mlp_hidden_size": deep,
+		"vocab_size": Vocab, "max_sequence_length": 256, "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "mask_token_id": 503}
+	c.dtype = "BF16"
+	c.add("model.transformer.wte.weight", Vocab, width)
+	c.add("model.transformer.ln_f.weight", width)
+	c.add("model.transformer.ff_out.weight", Vocab, width)
+	p := "model.transformer.blocks.{i}."
+	c.each(0, p+"attn_norm.weight", width)
+	c.each(0, p+"ff_norm.weight", width)
+	for _, name := range []string{"q_proj", "k_proj", "v_proj", "attn_out"} {
+		c.each(0, p+name+".weight", width, width)
+	}
+	c.each(0, p+"ff_proj.weight", deep, width)
+	c.each(0, p+"up_proj.weight", deep, width)
+	c.each(0, p+"ff_out.weight", width, deep)
+	c.qwenBPE()
 }
