@@ -15,11 +15,12 @@ import (
 // Tiktoken says how a family keeps its vocabulary in the format of OpenAI's library of that name: lines of a token in
 // base64 and its rank, which is its id. What tells how special tokens are numbered is code of the model's that isn't run.
 type Tiktoken struct {
-	File     string   // its name
-	Pre      string   // pre-tokenizer
-	Special  []string // the special tokens that follow the others, in their order
-	NamedEOS bool     // the eos token is the special one that tokenizer_config.json names, whatever config.json says
-	Reserved string   // what further ones are called, with %d for the id, unless tokenizer_config.json names them; "" for none
+	File      string   // its name
+	Pre       string   // pre-tokenizer
+	Special   []string // the special tokens that follow the others, in their order
+	FirstEnds bool     // the first special token begins and ends texts where config.json says nothing, and stands for the unknown
+	NamedEOS  bool     // the eos token is the special one that tokenizer_config.json names, whatever config.json says
+	Reserved  string   // what further ones are called, with %d for the id, unless tokenizer_config.json names them; "" for none
 }
 
 // maxRanked bounds the bytes of a token. The longest in use are some hundred spaces.
@@ -63,10 +64,10 @@ func (l *loader) tiktoken(data []byte) (*Vocab, error) {
 		return nil, err
 	}
 	l.special(v, true)
-	if len(v.Special) == 0 && len(t.Special) > 0 { // Qwen's <|endoftext|>
+	if len(v.Special) == 0 && t.FirstEnds {
 		v.Special = []SpecialToken{{"bos", uint32(base)}, {"eos", uint32(base)}}
 	}
-	if len(t.Special) > 0 {
+	if t.FirstEnds {
 		(&specialFinder{vocab: v, limit: maxTokens}).set("unk", base)
 	}
 	if text, ok := content(l.files.config["eos_token"]); ok && t.NamedEOS {

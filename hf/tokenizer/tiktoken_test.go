@@ -44,7 +44,7 @@ func TestRanksBecomeMerges(t *testing.T) {
 	}
 	delete(files, "config.json")
 	files["qwen.tiktoken"] = rankLines("ab")
-	v = mustLoad(t, files, Options{Kind: BPEOnly, Tiktoken: &Tiktoken{File: "qwen.tiktoken", Pre: "qwen2", Special: []string{"<|endoftext|>", "<|im_start|>"}}})
+	v = mustLoad(t, files, Options{Kind: BPEOnly, Tiktoken: &Tiktoken{File: "qwen.tiktoken", Pre: "qwen2", FirstEnds: true, Special: []string{"<|endoftext|>", "<|im_start|>"}}})
 	if want := []SpecialToken{{"bos", 257}, {"eos", 257}, {"unk", 257}}; !slices.Equal(v.Special, want) || len(v.Tokens) != 259 || v.Tokens[258] != "<|im_start|>" {
 		t.Errorf("special %v, want %v; tokens %q", v.Special, want, v.Tokens[256:])
 	}

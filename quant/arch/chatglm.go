@@ -12,6 +12,7 @@ var (
 	chatglm = &family{
 		name:    "chatglm",
 		classes: []string{"ChatGLMModel", "ChatGLMForConditionalGeneration"},
+		note:    "only with tokenizer.json",
 		rules: []rule{
 			{"embedding.word_embeddings.weight", "token_embd.weight", matrix(vocab, hidden), needed, nil},
 			{"output_layer.weight", "output.weight", matrix(vocab, hidden), unlessTied, nil},

@@ -135,6 +135,8 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 		{"experts that are always asked, summed up", "tiny-cohere2moe", set("shared_expert_combination_strategy", "sum"), `shared_expert_combination_strategy: "sum"`},
 		{"predictors of Command R", "tiny-cohere2moe", set("num_nextn_predict_layers", 1), "config.json: num_nextn_predict_layers: 1"},
 		{"small experts missing", "tiny-grovemoe", drop("model.layers.1.mlp.chunk_experts.1.up_proj.weight"), "missing from the checkpoint"},
+		{"Hunyuan's layers not alike", "tiny-hunyuan-moe", set("moe_topk", []int{2, 3}), "config.json: moe_topk: 2 and 3"},
+		{"Hunyuan's layers without experts", "tiny-hunyuan-moe", unset("num_shared_expert"), "config.json: num_shared_expert: want a list of numbers"},
 		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)

@@ -19,13 +19,19 @@ var all = []*family{
 	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
 	granite, granitemoe, graniteAttention, graniteExperts, granitehybrid, graniteswa, granitemoeswa,
-	olmo, olmo2, olmoe, seedoss, arcee, exaone, exaone4, ernie, erniemoe, hunyuan, orion, minicpm, minicpm3, nanbeige, maincoder, pangu,
+	olmo, olmo2, olmoe, seedoss, arcee, exaone, exaone4, ernie, erniemoe, hunyuan, hunyuanmoe, orion, minicpm, minicpm3, nanbeige, maincoder, pangu,
 	glm4, chatglm, glmhf, stablelm, starcoder2, commandr, cohere2,
 	deepseek, deepseek2, deepseek32, glm4lite, glm4moe, solar, glmdsa, afmoe, exaonemoe, deci, dots1, bailingmoe, bailingmoe2, minimaxm2, smallthinker, mellum, dream, llada, lladamoe, cohere2moe, grovemoe, kimilinear, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
 	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
 	t5, t5encoder,
 	gpt2, gptneox, bloom, mpt, starcoder, codeshell, qwen, dbrx, falcon, baichuan, internlm2, nemotron,
 }
+
+// Notes of more than one family.
+const (
+	textPart       = "the text part; towers that clip lists go to an mmproj file"
+	keptPredictors = "layers that predict further tokens are kept"
+)
 
 // family is what llama.cpp's converter knows of the models that share an architecture.
 type family struct {

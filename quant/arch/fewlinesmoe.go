@@ -94,6 +94,7 @@ var (
 	bailingmoe2 = &family{
 		name:    "bailingmoe2",
 		classes: []string{"BailingMoeV2ForCausalLM"},
+		note:    keptPredictors,
 		rules: rulesOf(bailingOuter(), norms(nil), []rule{
 			{"model.layers.{i}.attention.query_key_value.weight", "blk.{i}.attn_qkv.weight", matrix(sum(queries, times(2, keys)), hidden), needed, nil},
 			{"model.layers.{i}.attention.dense.weight", "blk.{i}.attn_output.weight", matrix(hidden, queries), needed, nil},
@@ -210,6 +211,7 @@ var (
 	exaonemoe = &family{
 		name:    "exaone-moe",
 		classes: []string{"ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"},
+		note:    keptPredictors,
 		rules: rulesOf(outer(), norms(nil), attention("{i}", nil, nil), headNorms("{i}", nil), mlp("{dense}"), []rule{
 			router("{moe}", "mlp.gate"),
 			{"model.layers.{moe}.mlp.e_score_correction.bias", "blk.{moe}.exp_probs_b.bias", vector(experts), optional, nil},

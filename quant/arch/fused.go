@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -177,7 +176,7 @@ var (
 		},
 		needsFF:   true,
 		kvUnknown: true,
-		tokenizer: tokenizer.Options{Kind: tokenizer.BPEOnly, Tiktoken: &tokenizer.Tiktoken{File: "qwen.tiktoken", Pre: "qwen2", Special: qwenSpecials()}},
+		tokenizer: tokenizer.Options{Kind: tokenizer.BPEOnly, Tiktoken: &tokenizer.Tiktoken{File: "qwen.tiktoken", Pre: "qwen2", FirstEnds: true, Special: qwenSpecials()}},
 		params: func(m *mapping, _ func(string, any)) error {
 			m.epsilonTwice()
 			return nil
@@ -189,9 +188,13 @@ func halfFF(d dims) int64 { return d.ff / 2 }
 
 // qwenSpecials are the special tokens of the first Qwen (tokenization_qwen.py of its checkpoints).
 func qwenSpecials() []string {
-	list := []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
+	return withExtras("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+}
+
+// withExtras puts the 205 tokens for later use behind those that have one already.
+func withExtras(list ...string) []string {
 	for i := range 205 {
 		list = append(list, "<|extra_"+strconv.Itoa(i)+"|>")
 	}
-	return slices.Clip(list)
+	return list
 }

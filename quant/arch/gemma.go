@@ -38,6 +38,7 @@ var (
 	gemma3 = &family{
 		name:    "gemma3",
 		classes: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"},
+		note:    textPart,
 		rules: rulesOf(gemmaOuter(), []rule{{"lm_head.weight", "output.weight", matrix(vocab, hidden), optional, nil}},
 			sandwich(plusOne), attention("{i}", nil, nil), headNorms("{i}", plusOne), mlp("{i}")),
 		defaults: map[string]any{

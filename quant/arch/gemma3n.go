@@ -12,7 +12,7 @@ import (
 var gemma3n = &family{
 	name:    "gemma3n",
 	classes: []string{"Gemma3nForCausalLM", "Gemma3nForConditionalGeneration"},
-	note:    "text part",
+	note:    textPart,
 	rules: rulesOf(outer()[:2], perLayerInputs(), []rule{
 		{"model.altup_projections.{a}.weight", "altup_proj.weight", matrix(hidden, hidden), needed, nil},
 		{"model.altup_unembed_projections.{a}.weight", "altup_unembd_proj.weight", matrix(hidden, hidden), needed, nil},

@@ -14,7 +14,7 @@ import (
 var gemma4 = &family{
 	name:    "gemma4",
 	classes: []string{"Gemma4ForCausalLM", "Gemma4ForConditionalGeneration"},
-	note:    "text part",
+	note:    textPart,
 	rules: rulesOf(outer()[:2], allOf(optional, perLayerInputs()), sandwich(nil),
 		gemma4Attention("{window}", keys, queries, headDim), gemma4Attention("{full}", globalKeys, product(heads, globalHead), globalHead),
 		mlp("{narrow}"), gated("model.layers.{wide}.mlp.", "blk.{wide}.ffn_*", times(2, ff)),

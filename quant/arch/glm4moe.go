@@ -7,6 +7,7 @@ import "github.com/nexus-quant/nexus-quant/hf/tokenizer"
 var glm4moe = &family{
 	name:    "glm4moe",
 	classes: []string{"Glm4MoeForCausalLM"},
+	note:    keptPredictors,
 	rules: rulesOf(outer(), attention("{i}", nil, nil), attentionBiases("{i}", optional, nil, nil), allOf(optional, headNorms("{i}", nil)), []rule{
 		{"model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight", vector(hidden), needed, nil},
 		{"model.layers.{i}.post_attention_layernorm.weight", "blk.{i}.post_attention_norm.weight", vector(hidden), needed, nil},

@@ -5,6 +5,7 @@ package arch
 var llama4 = &family{
 	name:    "llama4",
 	classes: []string{"Llama4ForConditionalGeneration", "Llama4ForCausalLM"},
+	note:    textPart,
 	rules: rulesOf(outer(), norms(nil), attention("{i}", nil, nil), []rule{
 		router("{moe}", "feed_forward.router"),
 		{"model.layers.{moe}.feed_forward.experts.gate_up_proj", "blk.{moe}.ffn_gate_exps.weight", shape(experts, hidden, times(2, expertFF)), needed, turnedHalf(0)},

@@ -8,6 +8,7 @@ var (
 	mistral3 = &family{
 		name:         "mistral3",
 		classes:      []string{"Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"},
+		note:         textPart,
 		rules:        rulesOf(outer(), norms(nil), attention("{i}", permuteQ, permuteK), mlp("{i}")),
 		needsFF:      true,
 		needsRMS:     true,

@@ -11,11 +11,11 @@ import (
 // experts (NemotronHModel in conversion/nemotron.py). Queries and keys are permuted as in Llama, to no effect: nothing
 // is turned with the position.
 var (
-	nemotronhExperts = nemotronHAs("nemotron_h_moe", hasExperts)
-	nemotronh        = nemotronHAs("nemotron_h", nil)
+	nemotronhExperts = nemotronHAs("nemotron_h_moe", keptPredictors, hasExperts)
+	nemotronh        = nemotronHAs("nemotron_h", "", nil)
 )
 
-func nemotronHAs(name string, when func(*config) bool) *family {
+func nemotronHAs(name, note string, when func(*config) bool) *family {
 	layers := map[string]func(*mapping, int) bool{"mtp": func(m *mapping, layer int) bool { return int64(layer) >= m.dims.trunk }}
 	for set, signs := range map[string]string{"ssm": "M", "attn": "*+", "mlp": "-", "moe": "E+"} {
 		layers[set] = func(m *mapping, layer int) bool { return strings.Contains(signs, nemotronLayer(m, layer)) }
@@ -23,6 +23,7 @@ func nemotronHAs(name string, when func(*config) bool) *family {
 	return &family{
 		name:    name,
 		classes: []string{"NemotronHForCausalLM"},
+		note:    note,
 		rules: rulesOf([]rule{
 			{"backbone.embeddings.weight", "token_embd.weight", matrix(vocab, hidden), needed, nil},
 			{"backbone.norm_f.weight", "output_norm.weight", vector(hidden), needed, nil},

@@ -12,6 +12,7 @@ var (
 	qwen3next = &family{
 		name:    "qwen3next",
 		classes: []string{"Qwen3NextForCausalLM"},
+		note:    keptPredictors,
 		rules: rulesOf(hybridTrunk(), nextExperts(), []rule{
 			{"model.layers.{linear}.linear_attn.in_proj_qkvz.weight", "blk.{linear}.attn_qkv.weight", matrix(sum(linearQKV, linearValues), hidden), needed, func(d dims, shape []int64) reading {
 				return grouped(linearHeads, func(d dims) []span { k := keyPart(d); return []span{{0, k}, {k, k}, {2 * k, groupValues(d)}} })(d, shape)
@@ -38,6 +39,7 @@ var (
 	qwen35 = &family{
 		name:         "qwen35",
 		classes:      []string{"Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"},
+		note:         textPart + "; " + keptPredictors,
 		rules:        rulesOf(hybridTrunk(), reordered(), mlp("{i}")),
 		layers:       hybridLayers,
 		rename:       renameMTP,
@@ -52,6 +54,7 @@ var (
 	qwen35moe = &family{
 		name:         "qwen35moe",
 		classes:      []string{"Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"},
+		note:         textPart + "; " + keptPredictors,
 		rules:        rulesOf(hybridTrunk(), reordered(), nextExperts()),
 		layers:       hybridLayers,
 		rename:       renameMTP,

@@ -12,6 +12,7 @@ var (
 	deepseek32 = &family{
 		name:      "deepseek32",
 		classes:   []string{"DeepseekV32ForCausalLM"},
+		note:      keptPredictors,
 		rules:     rulesOf(latentRules(), indexer(), predictors(nil)),
 		layers:    glm4lite.layers,
 		filter:    dropHeadIfTied,
@@ -32,6 +33,7 @@ var (
 	glmdsa = &family{
 		name:      "glm-dsa",
 		classes:   []string{"GlmMoeDsaForCausalLM"},
+		note:      keptPredictors,
 		rules:     rulesOf(latentRules(), allOf(perLayer, indexer()), predictors(nil)),
 		layers:    glm4lite.layers,
 		filter:    dropHeadIfTied,
@@ -60,7 +62,7 @@ var (
 		name:    "mistral4",
 		classes: []string{"Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"},
 		when:    func(c *config) bool { return c.text("model_type") == "mistral4" },
-		note:    "text part",
+		note:    textPart,
 		rules: append(withoutExperts(latentRules()),
 			rule{"model.layers.{moe}.mlp.experts.gate_up_proj", "blk.{moe}.ffn_gate_up_exps.weight", shape(experts, times(2, value("moe_intermediate_size")), hidden), needed, nil},
 			rule{"model.layers.{moe}.mlp.experts.down_proj", "blk.{moe}.ffn_down_exps.weight", shape(experts, hidden, value("moe_intermediate_size")), needed, nil}),

@@ -504,3 +504,22 @@ func (c *Checkpoint) dbrx() {
 	}
 	c.qwenBPE()
 }
+
+// hunyuanMoE has 210 special tokens behind those of its ranks.
+func (c *Checkpoint) hunyuanMoE() {
+	const vocab = 768
+	c.class("HunYuanMoEV1ForCausalLM")
+	c.set("vocab_size", vocab, "head_dim", 32, "num_experts", 4, "moe_topk", []int{2, 2}, "moe_intermediate_size", []int{deep, deep}, "num_shared_expert", []int{1, 1},
+		"tie_word_embeddings", true, "use_qk_norm", true, "bos_token_id", 1, "eos_token_id", 489, "pad_token_id", 490)
+	c.add("model.embed_tokens.weight", vocab, width)
+	c.add("model.norm.weight", width)
+	c.norms()
+	c.attention(32)
+	c.each(0, "model.layers.{i}.self_attn.query_layernorm.weight", 32)
+	c.each(0, "model.layers.{i}.self_attn.key_layernorm.weight", 32)
+	c.each(0, "model.layers.{i}.mlp.gate.wg.weight", 4, width)
+	c.gated(4, "model.layers.{i}.mlp.experts.{e}.", deep)
+	c.gated(0, "model.layers.{i}.mlp.shared_mlp.", deep)
+	c.ranks("hy.tiktoken")
+	c.json("tokenizer_config.json", map[string]any{"tokenizer_class": "HYTokenizer", "model_max_length": 256})
+}

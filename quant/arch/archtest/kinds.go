@@ -125,6 +125,7 @@ var kinds = []kind{
 	{"tiny-granite-moe-swa", (*Checkpoint).graniteMoESWA},
 	{"tiny-dream", (*Checkpoint).dream},
 	{"tiny-llada", (*Checkpoint).llada},
+	{"tiny-hunyuan-moe", (*Checkpoint).hunyuanMoE},
 	{"tiny-gpt2", (*Checkpoint).gpt2},
 	{"tiny-gptneox", (*Checkpoint).gptneox},
 	{"tiny-falcon", (*Checkpoint).falcon},
