@@ -100,16 +100,17 @@ cross: ## build for every platform that is released
 		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null . ; \
 	done
 
-e2e: build ## test the page in a browser (needs Node 20 and Chromium; CHROMIUM names another one)
-	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error && npm run --silent types
-	NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant npm --prefix ui/e2e test
+e2e: build ## test the page in a browser (CHROMIUM names another one than Debian's)
+	sh ui/e2e/install.sh
+	. ui/e2e/node.sh && cd ui/e2e && npm run --silent types && NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant npm run --silent test
 
 screenshots: build ## write docs/screenshots anew
-	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error
-	NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant SCREENSHOTS=1 npm --prefix ui/e2e test
+	sh ui/e2e/install.sh
+	. ui/e2e/node.sh && cd ui/e2e && NEXUS_QUANT_BINARY=$(CURDIR)/bin/nexus-quant SCREENSHOTS=1 npm run --silent test
 
 vendor-ui: ## bundle the page's libraries anew from npm; the same versions give the same bytes
-	cd ui/e2e && npm ci --no-audit --no-fund --loglevel=error && npm run --silent vendor
+	sh ui/e2e/install.sh
+	. ui/e2e/node.sh && cd ui/e2e && npm run --silent vendor
 
 ci: lint test purego generate fma arm64 race cross static interop fuzz ## everything that CI runs
 

@@ -241,6 +241,22 @@ func (s *Service) Output(id, output string) (Output, error) {
 	return Output{}, fmt.Errorf("job %s has no output %q: %w", job.ID, output, fs.ErrNotExist)
 }
 
+// Provenance returns the statement of origin of a finished output, if its job wrote one.
+func (s *Service) Provenance(id, output string) (json.RawMessage, error) {
+	o, err := s.Output(id, output)
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(provenancePath(*o.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("output %s: no statement of origin was written: %w", o.ID, err)
+	}
+	if err == nil && !json.Valid(b) {
+		err = fmt.Errorf("%s: is no JSON", provenancePath(*o.Path))
+	}
+	return b, err
+}
+
 // Work runs queued jobs until ctx ends, as many at once as the settings say, and takes up the ones that were
 // interrupted. Jobs that are running then are kept for later.
 func (s *Service) Work(ctx context.Context) error {

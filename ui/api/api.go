@@ -28,6 +28,7 @@ type Service interface {
 	Move(ctx context.Context, id, to string) (jobs.Job, error)
 	Delete(ctx context.Context, id string, files bool) (freed int64, err error)
 	Output(id, outputID string) (jobs.Output, error)
+	Provenance(id, outputID string) (json.RawMessage, error)
 	// Events yields what happens to a job, or to all if id is empty, after the event with that number, until ctx ends.
 	Events(ctx context.Context, id string, after uint64) iter.Seq2[jobs.Event, error]
 	Log(id string, tail int) ([]json.RawMessage, error)

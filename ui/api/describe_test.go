@@ -84,6 +84,7 @@ get /api/v1/registry/variant 200 404
 get /api/v1/registry/models/{id}/rating 200 404
 post /api/v1/registry/models/{id}/rating 200 404 422
 get /api/v1/registry/recommendations 200
+get /api/v1/quantize/jobs/{id}/outputs/{output_id}/provenance 200 404 409
 get /api/v1/quantize/queue 200
 post /api/v1/quantize/jobs/{id}/move 200 404 409 422
 get /api/v1/registry/models/{id}/verification 200 404

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -43,6 +44,11 @@ func (a *API) registerOutputs() {
 				}
 			}
 			return &body[outputList]{list}, nil
+		})
+
+	huma.Register(a.huma, operation(http.MethodGet, jobsPath+"/{id}/outputs/{output_id}/provenance", "get-provenance", tagJobs, "Show the statement of origin of an output, where its job wrote one", 404, 409),
+		func(_ context.Context, in *outputInput) (*body[json.RawMessage], error) {
+			return answer(a.service.Provenance(in.ID, in.OutputID))
 		})
 
 	op := operation(http.MethodGet, jobsPath+"/{id}/outputs/{output_id}/download", "download-output", tagJobs, "Download an output", 404, 409)

@@ -1,6 +1,6 @@
 // The page in a browser, against a real server, real jobs and the project's own small model.
 import assert from "node:assert/strict";
-import { existsSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import * as suite from "../suite.js";
 
@@ -98,6 +98,26 @@ browserTest("options change the plan and the command, and bad ones are said befo
   await page.fill("#budget", "0.2");
   await page.fill("#budget", "1");
   assert.match(await type(page, "Q8_0").textContent(), /left for context/);
+});
+
+browserTest("files that are there already are said, and replaced when that is wanted", { width: 1024 }, async (page) => {
+  await s.server.ended((await s.server.job({ name: "Is there", gguf_quant_types: ["Q4_1"], config: { force: true, provenance: true } })).id);
+  await choose(page, s.tiny, "Q4_1");
+  await page.waitForSelector("text=This can't be made as it is");
+  assert.ok(await page.isDisabled(".summary > .primary"));
+  await accessible(page, "a plan that would be refused");
+  await page.click("button >> text=Replace what is there");
+  await page.waitForFunction(() => !document.querySelector(".summary > .primary")?.hasAttribute("disabled"));
+  assert.match(await page.textContent(".command code"), /--force/);
+  await page.click("summary >> text=Advanced");
+  await page.check("text=Write a statement of origin");
+  await page.waitForFunction(() => document.querySelector(".command code")?.textContent?.includes("--provenance") && !document.querySelector(".summary > .primary")?.hasAttribute("disabled"));
+  await page.click(".summary > .primary");
+  await page.waitForSelector(".title .state.completed");
+  const [statement] = await Promise.all([page.waitForEvent("download"), page.click(".table a >> text=Provenance >> nth=0")]);
+  assert.match(readFileSync(await statement.path(), "utf8"), /in-toto\.io\/Statement\/v1/);
+  await page.click(".table a >> text=Inspect >> nth=0");
+  await page.waitForSelector(".inspect-page .tensors");
 });
 
 browserTest("a model that can't be used says why, and nothing can be created", { width: 1024, expects: /status of (4\d\d|502)/ }, async (page) => {
@@ -207,6 +227,12 @@ browserTest("the registry compares the files of a model, and keeps what was thou
   await page.waitForSelector("text=File is missing");
   await accessible(page, "the registry");
   await shoot(page, "registry");
+  await page.click("button >> text=Table");
+  await page.waitForFunction(() => (document.querySelectorAll("tbody tr").length ?? 0) >= 3);
+  await accessible(page, "the registry as a table");
+  await page.reload(); // the choice is kept
+  await page.waitForSelector("tbody tr");
+  await page.click("button >> text=Cards");
   await page.check("text=Only what fits into");
   await page.fill("#fit-budget", "1");
   await page.waitForSelector("h2 >> text=nexus-tiny-llama");

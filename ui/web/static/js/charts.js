@@ -1,6 +1,6 @@
 // The other pictures: size against quality, throughput, disk.
 import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
-import { bytes, rate, share } from "./format.js";
+import { bytes, duration, rate, share } from "./format.js";
 
 /** The width of an element, kept true. */
 function useWidth() {
@@ -116,6 +116,7 @@ export function Throughput({ samples, over }) {
       <path class="area" d=${`M${X(t0)} ${base}L${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}L${X(t1)} ${base}Z`} />
       <path class="line" d=${`M${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}`} />
       <text x=${W - 4} y="11" text-anchor="end">most ${rate(most)}</text>
+      <text x=${W - 4} y=${H - 6} text-anchor="end">after ${duration(t1 - t0)}</text>
     </svg>`}
   </div>`;
 }
@@ -128,6 +129,6 @@ export function Disk({ free, files, download }) {
     <div class="disk-bar" aria-hidden="true"><span class="files" style=${part(files)}></span><span class="download" style=${part(download)}></span></div>
     <p>${over
     ? html`<strong>Needs ${bytes(need)}, and ${bytes(free)} are free: ${bytes(need - free)} are missing.</strong>`
-    : html`Writes ${bytes(files)}${download ? `, downloads ${bytes(download)}` : ""}. ${bytes(free - need)} stay free.`}</p>
+    : html`Writes ${bytes(files)}${download ? `, downloads ${bytes(download)}` : ""}. ${bytes(free)} are free now, ${bytes(free - need)} afterwards.`}</p>
   </div>`;
 }

@@ -66,6 +66,11 @@ const config = computed(() => {
   return c;
 });
 
+const refused = "quantize would refuse: ";
+/** Why the server would not make the job as it is planned; "" if it would. */
+export const refusal = computed(() => plan.value.estimate?.warnings.find((w) => w.startsWith(refused))?.slice(refused.length) ?? "");
+export const warnings = computed(() => plan.value.estimate?.warnings.filter((w) => !w.startsWith(refused)) ?? []);
+
 /** @param {string[]} list */
 const request = (list) => ({
   source_model: source.value.trim(), output_formats: ["gguf"], gguf_quant_types: list, config: config.value,

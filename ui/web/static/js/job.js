@@ -3,6 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js"
 import { get, modelPath, post } from "./api.js";
 import { Throughput } from "./charts.js";
 import { between, bits, bytes, count, duration, exact, percent, rate, shell, when } from "./format.js";
+import { inspectLink } from "./inspect.js";
 import { find, standing, step } from "./jobs.js";
 import { active, deleted, follow, loaded, put } from "./live.js";
 import { Bar, Command, Copy, Failure, JobActions, Loading, Notice, State } from "./parts.js";
@@ -148,16 +149,18 @@ function Next({ job }) {
 }
 
 /** @param {{job: Job}} p */
-const Outputs = ({ job }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files of this job"><table class="table outputs-table">
+const Outputs = ({ job }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files of this job"><table class="table fold">
   <thead><tr><th>Type</th><th>State</th><th class="right">Size</th><th class="right">Bits a weight</th><th class="right">RMSE</th><th>SHA-256</th><th></th></tr></thead>
   <tbody>${job.outputs.map((o) => html`<tr>
     <th class="mono">${o.quant_type}</th>
     <td>${active(job) && job.status !== "queued" && o.status !== "completed" ? html`<${Bar} value=${o.progress} label=${`Progress of ${o.quant_type}`} />` : html`<${State} status=${o.status} />`}${o.error && html`<div class="misfits">${o.error}</div>`}</td>
-    <td class="right num" title=${o.file_size ? `${exact(o.file_size)} bytes` : ""}>${bytes(o.file_size)}</td>
-    <td class="right num">${o.bits_per_weight ? bits(o.bits_per_weight) : "–"}</td>
-    <td class="right num">${o.rmse ? o.rmse.toExponential(2) : "–"}</td>
-    <td>${o.sha256 ? html`<code title=${o.sha256}>${o.sha256.slice(0, 12)}…</code> <${Copy} text=${o.sha256} what=${`SHA-256 of ${o.quant_type}`} />` : "–"}</td>
-    <td class="right nowrap">${o.status === "completed" && html`<a class="button small" href=${`/api/v1/quantize/jobs/${job.id}/outputs/${o.id}/download`} download>Download<span class="unseen"> ${o.quant_type}</span></a> <${Copy} text=${o.file_path ?? ""} label="Copy path" what=${`of ${o.quant_type}`} />`}</td>
+    <td class="right num" data-label="Size" title=${o.file_size ? `${exact(o.file_size)} bytes` : ""}>${bytes(o.file_size)}</td>
+    <td class="right num" data-label="Bits a weight">${o.bits_per_weight ? bits(o.bits_per_weight) : "–"}</td>
+    <td class="right num" data-label="RMSE">${o.rmse ? o.rmse.toExponential(2) : "–"}</td>
+    <td class="nowrap" data-label="SHA-256">${o.sha256 ? html`<code title=${o.sha256}>${o.sha256.slice(0, 8)}…</code> <${Copy} text=${o.sha256} what=${`SHA-256 of ${o.quant_type}`} />` : "–"}</td>
+    <td class="right"><div class="actions end">${o.status === "completed" && html`<a class="button small" href=${`/api/v1/quantize/jobs/${job.id}/outputs/${o.id}/download`} download>Download<span class="unseen"> ${o.quant_type}</span></a>
+      ${job.config.provenance && html`<a class="button small" href=${`/api/v1/quantize/jobs/${job.id}/outputs/${o.id}/provenance`} download=${`${o.quant_type}.provenance.json`}>Provenance<span class="unseen"> of ${o.quant_type}</span></a>`}
+      <${Link} class="button small" href=${inspectLink(o.file_path ?? "")}>Inspect<span class="unseen"> ${o.quant_type}</span><//><${Copy} text=${o.file_path ?? ""} label="Copy path" what=${`of ${o.quant_type}`} />`}</div></td>
   </tr>`)}</tbody></table></div>`;
 
 /** @param {{events: LogEvent[]}} p */
@@ -190,6 +193,7 @@ function Details({ job }) {
     ["Weights read", job.estimate ? bytes(job.estimate.source_bytes) : null], ["Options", html`<span class="mono">${options.join("\n")}</span>`],
     ["Warnings", job.estimate?.warnings.length ? html`<ul class="plain">${job.estimate.warnings.map((w) => html`<li>${w}</li>`)}</ul>` : null],
   ];
+  if (job.config.provenance) rows.push(["Provenance", html`A statement of origin (in-toto, SLSA) lies beside each file: sources with their hashes, options, version.`]);
   return html`<dl class="details">${rows.filter(([, v]) => v !== null && v !== undefined).map(([k, v]) => html`<div><dt>${k}</dt><dd>${v}</dd></div>`)}</dl>
     <p class="faint">${count(job.total_outputs, "file")} of one pass over the weights.</p>`;
 }

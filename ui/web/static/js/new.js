@@ -2,6 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import * as draft from "./draft.js";
 import { SizeQuality, Disk } from "./charts.js";
+import { get } from "./api.js";
 import { bits, bytes, count, duration, exact, gib, share, weights } from "./format.js";
 import { newestFirst, put } from "./live.js";
 import { Command, Failure, Loading, Notice, say } from "./parts.js";
@@ -35,7 +36,11 @@ const Step = ({ n, title, ready, wait, children }) => html`<section class=${`ste
 function ModelStep() {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => { if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true }); }, []);
-  const known = [...new Set(newestFirst.value.flatMap((j) => [j.source_model, ...j.outputs.filter((o) => o.status === "completed" && o.file_path && /^(BF16|F16|F32)$/.test(o.quant_type)).map((o) => String(o.file_path))]))].slice(0, 20);
+  const [files, setFiles] = useState(/** @type {string[]} */ ([]));
+  useEffect(() => { // registered files that lost nothing may be quantized again
+    get("/registry/models?limit=100").then((l) => setFiles(l.models.flatMap((/** @type {any} */ m) => m.variants.filter((/** @type {any} */ v) => !v.missing && /^(BF16|F16|F32)$/.test(v.quantization)).map((/** @type {any} */ v) => v.path))), () => {});
+  }, []);
+  const known = [...new Set([...newestFirst.value.map((j) => j.source_model), ...files])].slice(0, 40);
   const { state, info, error } = draft.model.value;
   const { estimate } = draft.offers.value;
   const shown = draft.preview.value || draft.types.value[draft.types.value.length - 1] || "";
@@ -66,7 +71,7 @@ function ModelStep() {
         <div><dt>Stored as</dt><dd>${info.dtype}</dd></div>
         <div><dt>Size</dt><dd title=${`${exact(info.size_bytes)} bytes`}>${bytes(info.size_bytes)}</dd></div>
         <div><dt>Context</dt><dd>${info.context_length ? exact(info.context_length) : "–"}</dd></div>
-        <div><dt>From</dt><dd>${info.source_type === "huggingface" ? html`the Hub${info.commit ? html`, <code>${info.commit.slice(0, 8)}</code>` : ""}` : info.source_type === "gguf" ? "a GGUF file" : "a folder"}</dd></div>
+        <div><dt>From</dt><dd>${info.source_type === "huggingface" ? html`the Hub${info.commit ? html`, <code>${info.commit.slice(0, 8)}</code>` : ""}, open to this server` : info.source_type === "gguf" ? "a GGUF file" : "a folder"}</dd></div>
       </dl>`}
     </div>
     ${state === "known" && estimate?.tensors && html`<div class="preview">
@@ -129,19 +134,19 @@ function TypesStep() {
     ${offers.state === "refused" && html`<${Failure} error=${offers.error} />`}
     ${offers.of.size > 0 && html`<${SizeQuality} points=${points} budget=${draft.budget.value * 2 ** 30 - overhead} pick=${draft.toggle} label="Size against quality, one point for each type" />`}
     ${offers.state === "asking" && !offers.of.size && html`<${Loading} lines=${4} label="Reckoning the sizes of all types" />`}
-    <${Group} title="Recommended for this model" list=${recommended.map((r) => all.find((t) => t.value === r)).filter(Boolean)} recommended=${true} />
+    <${Group} title="Recommended for this model" list=${recommended.map((r) => all.find((t) => t.value === r)).filter(Boolean)} />
     <details class="more" open=${roomy}><summary>All ${count(all.length, "type")}</summary><div class="stack">
       ${groups.map((g) => html`<${Group} title=${g.title} list=${all.filter((t) => !recommended.includes(t.value) && g.has(t.bits_per_weight))} />`)}</div></details>
     <${Advanced} />
   <//>`;
 }
 
-/** @param {{title: string, list: any[], recommended?: boolean}} p */
-const Group = ({ title, list, recommended = false }) => (list.length ? html`<fieldset class="group"><legend>${title}</legend>
-  <div class="cards types">${list.map((t) => html`<${TypeCard} key=${t.value} type=${t} recommended=${recommended} />`)}</div></fieldset>` : null);
+/** @param {{title: string, list: any[]}} p */
+const Group = ({ title, list }) => (list.length ? html`<fieldset class="group"><legend>${title}</legend>
+  <div class="cards types">${list.map((t) => html`<${TypeCard} key=${t.value} type=${t} />`)}</div></fieldset>` : null);
 
-/** @param {{type: import("./contract").TypeInfo, recommended: boolean}} p */
-function TypeCard({ type, recommended }) {
+/** @param {{type: import("./contract").TypeInfo}} p */
+function TypeCard({ type }) {
   const out = draft.offers.value.of.get(type.value);
   const why = draft.offers.value.without.get(type.value);
   const picked = draft.types.value.includes(type.value);
@@ -152,7 +157,6 @@ function TypeCard({ type, recommended }) {
     <span class="row">
       <input type="checkbox" checked=${picked} disabled=${!!why && !picked} onChange=${() => draft.toggle(type.value)} />
       <i class="swatch" style=${{ background: colour.fill }}></i><strong class="mono">${type.name}</strong>
-      ${recommended && html`<span class="badge">recommended</span>`}
       <b class="size num">${out ? bytes(out.bytes) : why ? "" : "…"}</b>
     </span>
     <span class="row wrap"><span class="num">${out ? bits(out.bits_per_weight) : bits(type.bits_per_weight)} bits a weight</span><span>${type.quality}</span>${expectedError[type.value] > 0 && html`<span class="num faint" title="Deviation of weights as a share of their spread, measured on the project's own test model">±${share(expectedError[type.value])}</span>`}</span>
@@ -211,7 +215,9 @@ function ReviewStep() {
         <tbody>${estimate.outputs.map((o) => html`<tr><th class="mono">${o.type}</th><td class="mono path">${o.path}</td><td class="right num" title=${`${exact(o.bytes)} bytes`}>${bytes(o.bytes)}</td><td class="right num">${bits(o.bits_per_weight)}</td></tr>`)}</tbody>
       </table></div>
       <${Disk} free=${estimate.free_disk_bytes} files=${estimate.output_bytes} download=${estimate.download_bytes} />
-      ${estimate.warnings.map((w) => html`<${Notice} kind="warning"><p>${w}</p><//>`)}
+      ${draft.refusal.value && html`<${Notice} kind="bad"><p><strong>This can't be made as it is:</strong> ${draft.refusal.value}</p>
+        ${/exists already/.test(draft.refusal.value) && html`<p class="actions"><button type="button" onClick=${() => { draft.options.force.value = true; }}>Replace what is there</button><span class="faint">or take the type out, or name another folder under Advanced</span></p>`}<//>`}
+      ${draft.warnings.value.map((w) => html`<${Notice} kind="warning"><p>${w}</p><//>`)}
       ${estimate.outputs.some((o) => o.fallbacks.length) && html`<details class="more"><summary>Tensors that fall back</summary><ul class="plain">${estimate.outputs.flatMap((o) => o.fallbacks.slice(0, 50).map((f) => html`<li><code>${f.tensor}</code>: ${f.got} in place of ${f.want} in ${o.type}, because of ${exact(f.columns)} columns</li>`))}</ul></details>`}`}
     ${cells.length > 0 && html`<div class="wall-head"><h3>What each tensor becomes</h3>
       ${draft.types.value.length > 1 && html`<div class="tabs" role="group" aria-label="Type that is shown">${draft.types.value.map((t) => html`<button type="button" aria-pressed=${String(t === chosen)} onClick=${() => show(t)}>${t}</button>`)}</div>`}</div>
@@ -236,7 +242,7 @@ function Summary() {
   const known = plan.state === "known" ? plan.estimate : undefined;
   const total = known?.output_bytes ?? (sizes.every((s) => s !== undefined) ? sizes.reduce((a, b) => (a ?? 0) + (b ?? 0), 0) : undefined);
   useEffect(() => setError(null), [types, draft.source.value]);
-  const ready = state === "known" && types.length > 0 && plan.state === "known" && !draft.badOverrides.value.length;
+  const ready = state === "known" && types.length > 0 && plan.state === "known" && !draft.refusal.value && !draft.badOverrides.value.length;
   const make = async () => {
     setBusy(true);
     setError(null);

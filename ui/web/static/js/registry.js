@@ -1,9 +1,10 @@
 // Finished models: what there is, what fits, and which variant is better where.
-import { html, signal, useEffect, useMemo, useState } from "../vendor/preact.js";
+import { effect, html, signal, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { get, modelPath, post, query, remove } from "./api.js";
 import { SizeQuality } from "./charts.js";
 import { budget } from "./draft.js";
 import { bits, bytes, count, exact, gib, share, shell, weights, when } from "./format.js";
+import { inspectLink } from "./inspect.js";
 import { newestFirst } from "./live.js";
 import { ask, Command, Copy, Failure, Loading, Notice, say } from "./parts.js";
 import { go, Link } from "./router.js";
@@ -16,6 +17,9 @@ import { Wall } from "./wall.js";
 
 const search = signal("");
 const fitting = signal(false);
+/** How models are shown, kept in this browser. */
+const layout = signal(localStorage.getItem("registry") === "table" ? "table" : "cards");
+effect(() => localStorage.setItem("registry", layout.value));
 
 /** Loads again when a job is completed. */
 const finished = () => newestFirst.value.filter((j) => j.status === "completed").length;
@@ -41,6 +45,7 @@ export function Registry() {
     ${error && html`<${Failure} error=${error}><button type="button" onClick=${() => setAgain(again + 1)}>Try again</button><//>`}
     ${!list && !error && html`<${Loading} lines=${4} label="Loading the models" />`}
     ${list && (list.models.length > 0 || filtered) && html`<div class="tools">
+      <div class="tabs" role="group" aria-label="How models are shown">${[["cards", "Cards"], ["table", "Table"]].map(([k, label]) => html`<button type="button" aria-pressed=${String(layout.value === k)} onClick=${() => { layout.value = k; }}>${label}</button>`)}</div>
       <label class="unseen" for="model-search">Search in models</label>
       <input id="model-search" type="search" placeholder="Search name, path, architecture" value=${search.value} onInput=${(/** @type {any} */ e) => { search.value = e.target.value; }} />
       <label class="check"><input type="checkbox" checked=${fitting.value} onChange=${(/** @type {any} */ e) => { fitting.value = e.target.checked; }} /><span>Only what fits into</span></label>
@@ -49,26 +54,43 @@ export function Registry() {
     </div>`}
     ${list && list.models.length === 0 && (filtered ? html`<div class="empty"><p>No model is like that.</p><button type="button" class="quiet" onClick=${() => { search.value = ""; fitting.value = false; }}>Show all</button></div>`
     : html`<div class="empty"><h2>No models yet</h2><p>Every file that a job finishes is listed here, with its size and how far it is from its source.</p><${Link} href="/quantization" class="button primary">New job<//></div>`)}
-    <ul class="plain models">${list?.models.map((m) => html`<li key=${m.id}><article class="card">
-      <header><h2><${Link} href=${link(m.id)}>${m.id}<//></h2><span class="faint">${m.architecture}, ${weights(m.parameters)} weights</span></header>
-      <${Variants} list=${m.variants} />
-    </article></li>`)}</ul>
+    ${list && list.models.length > 0 && (layout.value === "table" ? html`<${Variants} models=${true} list=${list.models.flatMap((m) => m.variants.map((v) => ({ model: m.id, v })))} />`
+    : html`<ul class="plain models">${list.models.map((m) => html`<li key=${m.id}><${ModelCard} model=${m} /></li>`)}</ul>`)}
   </main>`;
 }
 
-/** @param {{list: Variant[], picked?: string[], pick?: (path: string) => void}} p */
-const Variants = ({ list, picked, pick }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files"><table class="table">
-  <thead><tr>${pick && html`<th>Compare</th>`}<th>Type</th><th class="right">Size</th><th class="right">Bits a weight</th><th class="right">Deviation</th><th class="right">Memory in use</th>${pick && html`<th>SHA-256</th>`}<th></th></tr></thead>
-  <tbody>${list.map((v) => html`<tr class=${v.missing ? "gone" : ""}>
-    ${pick && html`<td><input type="checkbox" aria-label=${`Compare ${v.quantization}`} checked=${picked?.includes(v.path)} disabled=${!picked?.includes(v.path) && (picked?.length ?? 0) >= 2} onChange=${() => pick(v.path)} /></td>`}
+/** @typedef {{model: string, v: Variant}} Row */
+
+/** @param {{list: Row[], models?: boolean, picked?: string[], pick?: (path: string) => void}} p models: name the model in each row */
+const Variants = ({ list, models, picked, pick }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files"><table class="table fold">
+  <thead><tr>${pick && html`<th>Compare</th>`}${models && html`<th>Model</th>`}<th>Type</th><th class="right">Size</th><th class="right">Bits a weight</th><th class="right">Deviation</th><th class="right">Memory in use</th>${pick && html`<th>SHA-256</th>`}<th></th></tr></thead>
+  <tbody>${list.map(({ model, v }) => html`<tr key=${v.path} class=${v.missing ? "gone" : ""}>
+    ${pick && html`<td class="compare"><input type="checkbox" aria-label=${`Compare ${v.quantization}`} checked=${picked?.includes(v.path)} disabled=${!picked?.includes(v.path) && (picked?.length ?? 0) >= 2} onChange=${() => pick(v.path)} /></td>`}
+    ${models && html`<td class="path"><${Link} href=${link(model)}>${model}<//></td>`}
     <th class="mono nowrap"><i class="swatch" style=${{ background: bitsColour(v.bits_per_weight).fill }}></i> ${v.quantization}</th>
-    <td class="right num" title=${`${exact(v.size_bytes)} bytes`}>${bytes(v.size_bytes)}</td>
-    <td class="right num">${bits(v.bits_per_weight)}</td>
-    <td class="right num" title=${v.rmse ? `RMSE ${v.rmse.toExponential(3)}` : ""}>${v.cosine == null ? "none" : share(deviation(v.cosine) ?? 0)}</td>
-    <td class="right num">${gib(v.vram_required_mb * 2 ** 20)} ${v.missing ? "" : v.vram_required_mb <= budget.value * 1024 ? html`<span class="fits">fits</span>` : html`<span class="misfits">too big</span>`}</td>
-    ${pick && html`<td class="nowrap"><code title=${v.sha256}>${v.sha256.slice(0, 12)}…</code> <${Copy} text=${v.sha256} what=${`SHA-256 of ${v.quantization}`} /></td>`}
-    <td class="right nowrap">${v.missing ? html`<span class="misfits">File is missing</span>` : html`<${Copy} text=${v.path} label="Copy path" what=${`of ${v.quantization}`} />`}</td>
+    <td class="right num" data-label="Size" title=${`${exact(v.size_bytes)} bytes`}>${bytes(v.size_bytes)}</td>
+    <td class="right num" data-label="Bits a weight">${bits(v.bits_per_weight)}</td>
+    <td class="right num" data-label="Deviation" title=${v.rmse ? `RMSE ${v.rmse.toExponential(3)}` : ""}>${v.cosine == null ? "none" : share(deviation(v.cosine) ?? 0)}</td>
+    <td class="right num" data-label="Memory in use">${gib(v.vram_required_mb * 2 ** 20)} <${Fits} v=${v} /></td>
+    ${pick && html`<td class="nowrap" data-label="SHA-256"><code title=${v.sha256}>${v.sha256.slice(0, 12)}…</code> <${Copy} text=${v.sha256} what=${`SHA-256 of ${v.quantization}`} /></td>`}
+    <td class="right"><div class="actions end">${v.missing ? html`<span class="misfits">File is missing</span>` : html`<${Link} class="button small" href=${inspectLink(v.path)}>Inspect<span class="unseen"> ${v.quantization}</span><//><${Copy} text=${v.path} label="Copy path" what=${`of ${v.quantization}`} />`}</div></td>
   </tr>`)}</tbody></table></div>`;
+
+/** @param {{v: Variant}} p */
+const Fits = ({ v }) => (v.missing ? null : v.vram_required_mb <= budget.value * 1024 ? html`<span class="fits">fits</span>` : html`<span class="misfits">too big</span>`);
+
+/** One model as a card: its files by size. @param {{model: Model}} p */
+function ModelCard({ model: m }) {
+  const most = Math.max(1, ...m.variants.map((v) => v.size_bytes));
+  return html`<article class="card" aria-label=${m.id}>
+    <header><h2><${Link} href=${link(m.id)}>${m.id}<//></h2><span class="faint">${m.architecture}, ${weights(m.parameters)} weights</span></header>
+    <ul class="plain sizes">${m.variants.map((v) => html`<li key=${v.path} class=${v.missing ? "gone" : ""}><b class="mono">${v.quantization}</b>
+      <span class="track" aria-hidden="true"><i style=${{ width: `${(v.size_bytes / most) * 100}%`, background: bitsColour(v.bits_per_weight).fill }}></i></span>
+      <span class="num">${bytes(v.size_bytes)}</span><span class="num faint" title="Deviation from the source">${v.cosine == null ? "" : `±${share(deviation(v.cosine) ?? 0)}`}</span>
+      <span>${v.missing ? html`<span class="misfits">File is missing</span>` : html`<${Fits} v=${v} />`}</span></li>`)}</ul>
+    <footer class="actions"><${Link} class="button small" href=${link(m.id)}>Compare, run, verify<span class="unseen"> ${m.id}</span><//><span class="faint num">${bytes(m.total_bytes)} in ${count(m.variants.length, "file")}, ${when(m.created_at)}</span></footer>
+  </article>`;
+}
 
 /** @param {{id: string}} p */
 export function ModelPage({ id }) {
@@ -95,13 +117,14 @@ export function ModelPage({ id }) {
     <div class="title"><div><p class="crumb"><${Link} href="/registry">Registry<//></p><h1 tabindex="-1">${model.id}</h1>
       <p class="faint">${model.architecture}, ${weights(model.parameters)} weights, context ${exact(model.context_length)}, made ${when(model.created_at)}</p></div></div>
     ${missing.length > 0 && html`<${Notice} kind="warning"><p>${missing.length === 1 ? `${missing[0].filename} was moved or deleted.` : `${missing.length} files were moved or deleted.`} The record stays until the model is taken out of the registry.</p><//>`}
-    <section aria-label="Files"><h2>Files</h2><${Variants} list=${model.variants} picked=${picked} pick=${pick} /></section>
+    <section aria-label="Files"><h2>Files</h2><${Variants} list=${model.variants.map((v) => ({ model: model.id, v }))} picked=${picked} pick=${pick} /></section>
     ${points.length > 1 && html`<section aria-label="Size against quality"><h2>Size against quality</h2><p class="faint">Measured: how far the weights of each file are from the source, as a share of their spread. A click compares.</p>
       <${SizeQuality} points=${points} measured=${true} label="Size against measured deviation" pick=${(/** @type {string} */ t) => { const v = model.variants.find((w) => w.quantization === t); if (v) pick(v.path); }} /></section>`}
     <${Compare} paths=${picked} variants=${model.variants} />
     ${there && html`<section aria-label="Use"><h2>Use</h2>
       <div class="stack"><${Command} text=${`llama-server -m ${shell(there.path)}`} what="command to serve it" />
       <${Command} text=${`nexus-quant models export ollama ${shell(`${model.id}:${there.quantization}`)}`} what="command for ollama" />
+      <${Command} text=${`nexus-quant models export lmstudio ${shell(`${model.id}:${there.quantization}`)}`} what="command for LM Studio" />
       </div></section>`}
     <${Verify} id=${model.id} files=${model.variants.length} />
     <${Rate} model=${model} />
