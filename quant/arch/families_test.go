@@ -137,6 +137,11 @@ func TestMapNamesWhatIsWrongWithExpertsAndFusedTensors(t *testing.T) {
 		{"small experts missing", "tiny-grovemoe", drop("model.layers.1.mlp.chunk_experts.1.up_proj.weight"), "missing from the checkpoint"},
 		{"Hunyuan's layers not alike", "tiny-hunyuan-moe", set("moe_topk", []int{2, 3}), "config.json: moe_topk: 2 and 3"},
 		{"Hunyuan's layers without experts", "tiny-hunyuan-moe", unset("num_shared_expert"), "config.json: num_shared_expert: want a list of numbers"},
+		{"a number of an activation missing", "tiny-apertus", drop("model.layers.1.mlp.act_fn.beta"), `tensor "model.layers.1.mlp.act_fn.beta": missing`},
+		{"a number of an activation that is two", "tiny-apertus", func(c *archtest.Checkpoint) {
+			drop("model.layers.0.mlp.act_fn.eps")(c)
+			add("model.layers.0.mlp.act_fn.eps", "BF16", 2)(c)
+		}, "want one number in F32 or BF16"},
 		{"two predictors", "tiny-nemotron-h-moe", set("num_nextn_predict_layers", 2), "num_nextn_predict_layers: 2, llama.cpp knows one"},
 		{"vocabulary beyond InternLM's pieces", "tiny-internlm2", func(c *archtest.Checkpoint) {
 			set("vocab_size", 5000)(c)
@@ -168,6 +173,7 @@ func TestWhatIsLeftOutIsNamedWithItsReason(t *testing.T) {
 		{"tiny-deepseek3", "model.layers.2.eh_proj.weight (predicts more tokens at once, which llama.cpp does not load)"},
 		{"tiny-ernie-moe", "model.mtp_block.0.input_layernorm.weight (predicts more tokens at once, which llama.cpp does not load)"},
 		{"tiny-grovemoe", "model.layers.0.mlp.expert_bias (not used by the model)"},
+		{"tiny-apertus", "model.layers.0.mlp.act_fn.alpha_p (a number of the activation, kept in the metadata)"},
 		{"tiny-chatglm", "transformer.rotary_pos_emb.inv_freq (computed, not needed)"},
 		{"tiny-gptneox", "gpt_neox.layers.0.attention.masked_bias (computed, not needed)"},
 	} {

@@ -19,7 +19,7 @@ var all = []*family{
 	gemma, gemma2, gemma3, gemma3n, gemma4, embeddinggemma,
 	phi2, phi3, phimoe, gptoss,
 	granite, granitemoe, graniteAttention, graniteExperts, granitehybrid, graniteswa, granitemoeswa,
-	olmo, olmo2, olmoe, seedoss, arcee, exaone, exaone4, ernie, erniemoe, hunyuan, hunyuanmoe, orion, minicpm, minicpm3, nanbeige, maincoder, pangu,
+	olmo, olmo2, olmoe, seedoss, arcee, apertus, exaone, exaone4, ernie, erniemoe, hunyuan, hunyuanmoe, orion, minicpm, minicpm3, nanbeige, maincoder, pangu,
 	glm4, chatglm, glmhf, stablelm, starcoder2, commandr, cohere2,
 	deepseek, deepseek2, deepseek32, glm4lite, glm4moe, solar, glmdsa, afmoe, exaonemoe, deci, dots1, bailingmoe, bailingmoe2, minimaxm2, smallthinker, mellum, dream, llada, lladamoe, cohere2moe, grovemoe, kimilinear, llama4, lfm2, lfm2moe, mamba, mamba2, falconh1, jamba, nemotronhExperts, nemotronh,
 	bert, distilbert, roberta, jinabert3, xlmroberta, nomicbertmoe, nomicbert, modernbert, neobert, eurobert, jinabert2,
@@ -150,7 +150,7 @@ type mapping struct {
 }
 
 // Map turns a checkpoint into the tensors and the metadata that llama.cpp's converter would write, from
-// config, tokenizer files and headers alone.
+// config, tokenizer files and headers alone (and of Apertus the numbers that are metadata there).
 //
 // Every tensor of the checkpoint matches exactly one rule of the family and has the shape that the
 // config says, and every tensor that the family needs is there. Whatever isn't so is an error that names it.

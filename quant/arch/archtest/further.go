@@ -188,3 +188,22 @@ func (c *Checkpoint) llada() {
 	c.each(0, p+"ff_out.weight", width, deep)
 	c.qwenBPE()
 }
+
+// apertus has four numbers in each layer, two of them without a dimension.
+func (c *Checkpoint) apertus() {
+	c.class("ApertusForCausalLM")
+	c.set("head_dim", width/Heads, "rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64})
+	c.outer(false)
+	c.attention(width / Heads)
+	c.headNorms(width / Heads)
+	p := "model.layers.{i}."
+	c.each(0, p+"attention_layernorm.weight", width)
+	c.each(0, p+"feedforward_layernorm.weight", width)
+	c.each(0, p+"mlp.up_proj.weight", deep, width)
+	c.each(0, p+"mlp.down_proj.weight", width, deep)
+	c.each(0, p+"mlp.act_fn.alpha_p", 1)
+	c.each(0, p+"mlp.act_fn.alpha_n", 1)
+	c.each(0, p+"mlp.act_fn.beta")
+	c.each(0, p+"mlp.act_fn.eps")
+	c.tekkenBPE()
+}

@@ -126,6 +126,7 @@ var kinds = []kind{
 	{"tiny-dream", (*Checkpoint).dream},
 	{"tiny-llada", (*Checkpoint).llada},
 	{"tiny-hunyuan-moe", (*Checkpoint).hunyuanMoE},
+	{"tiny-apertus", (*Checkpoint).apertus},
 	{"tiny-gpt2", (*Checkpoint).gpt2},
 	{"tiny-gptneox", (*Checkpoint).gptneox},
 	{"tiny-falcon", (*Checkpoint).falcon},

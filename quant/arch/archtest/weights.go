@@ -154,7 +154,7 @@ func encode(tensors []Tensor) []byte {
 	header := map[string]any{"__metadata__": map[string]string{"format": "pt"}}
 	offset := 0
 	for _, t := range tensors {
-		header[t.Name] = map[string]any{"dtype": t.DType, "shape": t.Shape, "data_offsets": []int{offset, offset + len(t.Data)}}
+		header[t.Name] = map[string]any{"dtype": t.DType, "shape": append([]int64{}, t.Shape...), "data_offsets": []int{offset, offset + len(t.Data)}}
 		offset += len(t.Data)
 	}
 	h, _ := json.Marshal(header)
