@@ -26,6 +26,7 @@ export function binary() {
 
 /** A folder for one run: a new one, or the empty one that E2E_DIR names, for screenshots with a path that is pleasant to read. */
 export function folder(fixed = "") {
+  if (fixed) mkdirSync(fixed, { recursive: true }); // each file of tests removes it
   if (fixed && readdirSync(fixed).length) throw new Error(`E2E_DIR: ${fixed} is not empty, and would be removed`);
   const path = fixed || mkdtempSync(join(tmpdir(), "nexus-quant-e2e-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };

@@ -53,8 +53,9 @@ browserTest(s, "a file is found in the list, and its tensors and metadata are se
   await page.waitForFunction(() => document.querySelectorAll(".meta > div").length === 1);
   assert.match(await page.textContent(".meta dd"), /…\] 4\u2009096\u202fvalues of string/);
   await accessible(page, "a file");
-  await page.evaluate(() => scrollTo(0, 0));
   await page.fill("#meta-search", "");
+  await page.locator("#meta-search").blur();
+  await page.evaluate(() => scrollTo(0, 0));
   await shoot(page, "inspect");
 });
 

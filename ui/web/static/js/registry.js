@@ -65,7 +65,7 @@ export function Registry() {
 const Variants = ({ list, models, picked, pick }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files"><table class="table fold">
   <thead><tr>${pick && html`<th>Compare</th>`}${models && html`<th>Model</th>`}<th>Type</th><th class="right">Size</th><th class="right">Bits a weight</th><th class="right">Deviation</th><th class="right">Memory in use</th>${pick && html`<th>SHA-256</th>`}<th></th></tr></thead>
   <tbody>${list.map(({ model, v }) => html`<tr key=${v.path} class=${v.missing ? "gone" : ""}>
-    ${pick && html`<td class="compare"><input type="checkbox" aria-label=${`Compare ${v.quantization}`} checked=${picked?.includes(v.path)} disabled=${!picked?.includes(v.path) && (picked?.length ?? 0) >= 2} onChange=${() => pick(v.path)} /></td>`}
+    ${pick && html`<td class="compare" data-label="Compare"><input type="checkbox" aria-label=${`Compare ${v.quantization}`} checked=${picked?.includes(v.path)} disabled=${!picked?.includes(v.path) && (picked?.length ?? 0) >= 2} onChange=${() => pick(v.path)} /></td>`}
     ${models && html`<td class="path"><${Link} href=${link(model)}>${model}<//></td>`}
     <th class="mono nowrap"><i class="swatch" style=${{ background: bitsColour(v.bits_per_weight).fill }}></i> ${v.quantization}</th>
     <td class="right num" data-label="Size" title=${`${exact(v.size_bytes)} bytes`}>${bytes(v.size_bytes)}</td>
