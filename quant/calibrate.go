@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
@@ -13,7 +14,7 @@ import (
 // Duration estimates how long Run will take on this machine. It measures every kernel that the plan needs for a
 // moment, on one core, on numbers that look like weights; reading from a slow disk or network is not in it.
 func (p *Plan) Duration(threads int) time.Duration {
-	c := calibration{x: sampleWeights(), speeds: map[kernelKey]float64{}}
+	c := &machine
 	var compute float64 // seconds on one core
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
@@ -51,11 +52,37 @@ type kernelKey struct {
 	weighted bool
 }
 
+// calibration keeps what was measured for a while: who chooses among types asks for one estimate after the other.
 type calibration struct {
+	mu     sync.Mutex
 	x      []float32
-	speeds map[kernelKey]float64 // weights per second
-	bf16   float64
-	sha    float64
+	speeds map[any]measured
+}
+
+type measured struct {
+	perSecond float64
+	at        time.Time
+}
+
+// keepFor is how long a speed is believed; the machine may have been busy when it was measured.
+const keepFor = time.Minute
+
+// machine is what was measured on this machine.
+var machine calibration
+
+// of returns a speed that was measured lately, or measures it.
+func (c *calibration) of(what any, measure func(x []float32) float64) float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m, ok := c.speeds[what]; ok && time.Since(m.at) < keepFor {
+		return m.perSecond
+	}
+	if c.x == nil {
+		c.x, c.speeds = sampleWeights(), map[any]measured{}
+	}
+	v := measure(c.x)
+	c.speeds[what] = measured{v, time.Now()}
+	return v
 }
 
 // sampleWeights are values spread roughly as trained weights are: a sum of uniform numbers, some ten times larger.
@@ -76,44 +103,40 @@ func sampleWeights() []float32 {
 }
 
 func (c *calibration) speed(k kernelKey) float64 {
-	if v, ok := c.speeds[k]; ok {
-		return v
-	}
-	var weights []float32
-	if k.weighted {
-		weights = make([]float32, sampleColumns)
-		for i := range weights {
-			weights[i] = 1 + float32(i%7)
+	return c.of(k, func(x []float32) float64 {
+		var weights []float32
+		if k.weighted {
+			weights = make([]float32, sampleColumns)
+			for i := range weights {
+				weights[i] = 1 + float32(i%7)
+			}
 		}
-	}
-	size, err := k.typ.RowSize(int64(len(c.x)))
-	if err != nil {
-		return 1e9
-	}
-	dst := make([]byte, size)
-	v := rate(float64(len(c.x)), func() { err = kernels.Quantize(k.typ, dst, c.x, sampleColumns, weights) })
-	if err != nil {
-		v = 1e9
-	}
-	c.speeds[k] = v
-	return v
+		size, err := k.typ.RowSize(int64(len(x)))
+		if err != nil {
+			return 1e9
+		}
+		dst := make([]byte, size)
+		v := rate(float64(len(x)), func() { err = kernels.Quantize(k.typ, dst, x, sampleColumns, weights) })
+		if err != nil {
+			return 1e9
+		}
+		return v
+	})
 }
 
 // decode is the speed of turning BF16 into float32: that of the other formats is much the same.
 func (c *calibration) decode() float64 {
-	if c.bf16 == 0 {
-		src, dst := make([]byte, 2*len(c.x)), make([]float32, len(c.x))
-		c.bf16 = rate(float64(len(dst)), func() { kernels.BF16ToF32(dst, src) })
-	}
-	return c.bf16
+	return c.of("decode", func(x []float32) float64 {
+		src, dst := make([]byte, 2*len(x)), make([]float32, len(x))
+		return rate(float64(len(dst)), func() { kernels.BF16ToF32(dst, src) })
+	})
 }
 
 func (c *calibration) hash() float64 {
-	if c.sha == 0 {
+	return c.of("hash", func([]float32) float64 {
 		b := make([]byte, 1<<18)
-		c.sha = rate(float64(len(b)), func() { sha256.Sum256(b) })
-	}
-	return c.sha
+		return rate(float64(len(b)), func() { sha256.Sum256(b) })
+	})
 }
 
 // rate runs f for a moment and returns units per second.
