@@ -30,6 +30,11 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// exitOf is the exit code of a process that has said all that there is to say.
+type exitOf int
+
+func (e exitOf) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
 // unknownCommand suggests the command that may have been meant.
 func unknownCommand(c *cobra.Command, name string) error {
 	err := fmt.Errorf("unknown command %q", name)

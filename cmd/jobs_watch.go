@@ -30,7 +30,7 @@ func newJobsWatch(a *app) *cobra.Command {
 			if !onTerminal() {
 				return &hinted{&usageError{errors.New("jobs watch needs a terminal")}, "nexus-quant jobs list and jobs logs --follow do the same in scripts"}
 			}
-			return a.farewell(tui.Run(c.Context(), o))
+			return a.onScreen(func() (tui.Outcome, error) { return tui.Run(c.Context(), o) })
 		},
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +18,9 @@ import (
 type app struct {
 	service *jobs.Service
 	streams
-	json  bool
-	color string
+	json    bool
+	color   string
+	release func() // leaves signals to somebody else
 }
 
 // Main runs the program with the process's own arguments and returns its exit code.
@@ -46,6 +47,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	var said exitOf
+	if errors.As(err, &said) {
+		return int(said)
 	}
 	// the flag may stand behind the one that could not be parsed
 	if on, _ := command.Flags().GetBool("json"); on {
@@ -91,16 +96,23 @@ same bytes as llama.cpp.
 func interruptible(a *app) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endSignals()...)
+	a.release = func() { signal.Stop(signals) }
 	go func() {
 		<-signals
 		a.note("stopping; press Ctrl-C again to stop at once")
 		cancel(jobs.ErrInterrupted)
-		<-signals
+		for first := time.Now(); time.Since(first) < sameSignal; {
+			<-signals
+		}
 		os.Exit(exitCancelled)
 	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
+	return ctx, func() { a.release(); cancel(nil) }
 }
+
+// sameSignal is how soon after the first a signal is taken for the same one: a terminal sends it to all processes of a
+// command, and some of those pass it on.
+const sameSignal = 150 * time.Millisecond
 
 // noArgs refuses arguments with an error that names the first one, and the command that may have been meant.
 func noArgs(c *cobra.Command, args []string) error {

@@ -46,7 +46,7 @@ func (a *app) runWizard(ctx context.Context) error {
 	if !onTerminal() {
 		return &hinted{&usageError{errors.New("the wizard needs a terminal")}, "nexus-quant quantize does the same in scripts; ACCESSIBLE=1 asks line by line"}
 	}
-	return a.farewell(tui.Run(ctx, o))
+	return a.onScreen(func() (tui.Outcome, error) { return tui.Run(ctx, o) })
 }
 
 // screen are the options of what is shown on the terminal. Who sits at it may read what the system lets them read, so

@@ -284,6 +284,26 @@ func TestTerminationOnATerminal(t *testing.T) {
 	x.see("interrupted")
 }
 
+// A crash in any goroutine, which nothing in the program can catch, leaves the terminal to the shell as it was. A SIGQUIT
+// is such a crash.
+func TestCrashOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "")
+	x.see("A Hub id")
+	x.signal(syscall.SIGQUIT)
+	x.see("(?s)the screen ended unexpectedly.*exit=1")
+	x.keys("clear", "Enter")
+	x.clean()
+}
+
+// So does the end of the terminal's line, as far as there is still something to put right.
+func TestHangupOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "jobs watch")
+	x.see("No jobs yet")
+	x.signal(syscall.SIGHUP)
+	x.see("exit=130")
+	x.clean()
+}
+
 func TestPlainLinesOnATerminal(t *testing.T) {
 	x := start(t, 80, 24, "version")
 	x.see("exit=0")
