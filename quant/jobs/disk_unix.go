@@ -22,6 +22,15 @@ func freeBytes(dir string) (free int64, device uint64, err error) {
 	return int64(fs.Bavail) * int64(fs.Bsize), uint64(st.Dev), nil
 }
 
+// diskSize is the size of the disk that holds dir, 0 if unknown.
+func diskSize(dir string) int64 {
+	var fs unix.Statfs_t
+	if unix.Statfs(existing(dir), &fs) != nil {
+		return 0
+	}
+	return int64(fs.Blocks) * int64(fs.Bsize)
+}
+
 // allocated is the disk that a file takes, 0 where it is not there.
 func allocated(path string) int64 {
 	var st unix.Stat_t

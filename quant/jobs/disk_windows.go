@@ -24,6 +24,16 @@ func freeBytes(dir string) (free int64, device uint64, err error) {
 	return int64(n), device, nil
 }
 
+// diskSize is the size of the disk that holds dir, 0 if unknown.
+func diskSize(dir string) int64 {
+	path, err := windows.UTF16PtrFromString(existing(dir))
+	var n uint64
+	if err != nil || windows.GetDiskFreeSpaceEx(path, nil, &n, nil) != nil {
+		return 0
+	}
+	return int64(n)
+}
+
 // allocated is the size of a file, 0 where it is not there.
 func allocated(path string) int64 {
 	info, err := os.Lstat(path)

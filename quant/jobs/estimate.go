@@ -23,6 +23,7 @@ type Estimate struct {
 	DownloadBytes   int64            `json:"download_bytes"`
 	PeakDiskBytes   int64            `json:"peak_disk_bytes"` // written at the worst moment, downloads included
 	FreeDiskBytes   int64            `json:"free_disk_bytes"` // where the outputs go
+	DiskBytes       int64            `json:"disk_bytes"`      // of that disk, used and free; 0 if unknown
 	PeakMemoryBytes int64            `json:"peak_memory_bytes"`
 	Seconds         float64          `json:"estimated_seconds"` // on this machine, without the download
 	Warnings        []string         `json:"warnings"`
@@ -225,7 +226,7 @@ func (s *Service) disks(e *Estimate, job *planned) error {
 	if err := add(job.options.Dir, max(0, e.OutputBytes-kept)); err != nil {
 		return err
 	}
-	e.FreeDiskBytes = e.disks[0].free
+	e.FreeDiskBytes, e.DiskBytes = e.disks[0].free, diskSize(job.options.Dir)
 	if e.DownloadBytes > 0 {
 		if err := add(s.hub.CacheDir(), e.DownloadBytes); err != nil {
 			return err

@@ -70,7 +70,8 @@ type Health struct {
 	Queued    int    `json:"queued_jobs"`
 	OutputDir string `json:"output_dir"`
 	FreeBytes int64  `json:"free_disk_bytes"`
-	Token     bool   `json:"hf_token"` // whether there is one, never what it is
+	DiskBytes int64  `json:"disk_bytes"` // of that disk, used and free; 0 if unknown
+	Token     bool   `json:"hf_token"`   // whether there is one, never what it is
 	Error     string `json:"error,omitempty"`
 
 	Folders     []string `json:"folders"` // that requests may name files in
@@ -88,7 +89,7 @@ func (s *Service) Health() Health {
 		Concurrency: s.settings.Concurrency,
 	}
 	free, _, err := freeBytes(s.settings.OutputDir)
-	h.FreeBytes = free
+	h.FreeBytes, h.DiskBytes = free, diskSize(s.settings.OutputDir)
 	if err == nil {
 		var st Stats
 		if st, err = s.Stats(); err == nil {

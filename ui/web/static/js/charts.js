@@ -121,14 +121,14 @@ export function Throughput({ samples, over }) {
   </div>`;
 }
 
-/** One disk as a bar: this job's files, a download that stays in the cache, what is free afterwards. @param {{free: number, files: number, download: number}} p */
-export function Disk({ free, files, download }) {
-  const need = files + download, over = need > free;
-  const part = (/** @type {number} */ n) => ({ width: `${(n / Math.max(free, need, 1)) * 100}%` });
+/** One disk as a bar: what is used, this job's files, a download that stays in the cache, what is free afterwards. @param {{disk?: number, free: number, files: number, download: number}} p */
+export function Disk({ disk = 0, free, files, download }) {
+  const need = files + download, over = need > free, used = Math.max(0, disk - free);
+  const part = (/** @type {number} */ n) => ({ width: `${(n / Math.max(disk, used + free, used + need, 1)) * 100}%` });
   return html`<div class=${`disk ${over ? "over" : ""}`}>
-    <div class="disk-bar" aria-hidden="true"><span class="files" style=${part(files)}></span><span class="download" style=${part(download)}></span></div>
+    <div class="disk-bar" aria-hidden="true"><span class="used" style=${part(used)}></span>${files > 0 && html`<span class="files" style=${part(files)}></span>`}<span class="download" style=${part(download)}></span></div>
     <p>${over
     ? html`<strong>Needs ${bytes(need)}, and ${bytes(free)} are free: ${bytes(need - free)} are missing.</strong>`
-    : html`Writes ${bytes(files)}${download ? `, downloads ${bytes(download)}` : ""}. ${bytes(free)} are free now, ${bytes(free - need)} afterwards.`}</p>
+    : !need ? html`${disk ? `${bytes(used)} of ${bytes(disk)} are used, ` : ""}${bytes(free)} are free.` : html`Writes ${bytes(files)}${download ? `, downloads ${bytes(download)}` : ""}. ${bytes(free)} are free now, ${bytes(free - need)} afterwards.`}</p>
   </div>`;
 }

@@ -30,7 +30,7 @@ export interface Tensor { name: string; shape: number[]; role: string; layer?: n
 
 export interface Estimate {
   model: string; architecture: string; parameters: number; source_bytes: number; outputs: OutputEstimate[]; output_bytes: number;
-  download_bytes: number; peak_disk_bytes: number; free_disk_bytes: number; peak_memory_bytes: number; estimated_seconds: number;
+  download_bytes: number; peak_disk_bytes: number; free_disk_bytes: number; disk_bytes: number; peak_memory_bytes: number; estimated_seconds: number;
   warnings: string[]; tensors?: Tensor[];
 }
 
@@ -64,7 +64,7 @@ export interface Model {
 }
 
 export interface Health {
-  status: string; version: string; running_jobs: number; queued_jobs: number; output_dir: string; free_disk_bytes: number; hf_token: boolean;
+  status: string; version: string; running_jobs: number; queued_jobs: number; output_dir: string; free_disk_bytes: number; disk_bytes: number; hf_token: boolean;
   error?: string; folders: string[]; models_dir: string; threads: number; max_memory_bytes: number; concurrency: number;
 }
 

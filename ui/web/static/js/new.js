@@ -214,7 +214,7 @@ function ReviewStep() {
         <thead><tr><th>Type</th><th>File</th><th class="right">Size</th><th class="right">Bits a weight</th></tr></thead>
         <tbody>${estimate.outputs.map((o) => html`<tr><th class="mono">${o.type}</th><td class="mono path">${o.path}</td><td class="right num" title=${`${exact(o.bytes)} bytes`}>${bytes(o.bytes)}</td><td class="right num">${bits(o.bits_per_weight)}</td></tr>`)}</tbody>
       </table></div>
-      <${Disk} free=${estimate.free_disk_bytes} files=${estimate.output_bytes} download=${estimate.download_bytes} />
+      <${Disk} disk=${estimate.disk_bytes} free=${estimate.free_disk_bytes} files=${estimate.output_bytes} download=${estimate.download_bytes} />
       ${draft.refusal.value && html`<${Notice} kind="bad"><p><strong>This can't be made as it is:</strong> ${draft.refusal.value}</p>
         ${/exists already/.test(draft.refusal.value) && html`<p class="actions"><button type="button" onClick=${() => { draft.options.force.value = true; }}>Replace what is there</button><span class="faint">or take the type out, or name another folder under Advanced</span></p>`}<//>`}
       ${draft.warnings.value.map((w) => html`<${Notice} kind="warning"><p>${w}</p><//>`)}

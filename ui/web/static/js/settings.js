@@ -39,8 +39,8 @@ export function Settings() {
         <div><dt>Memory of a job</dt><dd class="num">${gib(health.max_memory_bytes)}</dd></div>
       </dl>
       <div class="halves">
-      <section aria-label="Disk"><h2>Disk</h2><p>${bytes(health.free_disk_bytes)} are free where the files go.</p>
-        ${busy.length > 0 && html`<${Disk} free=${health.free_disk_bytes} files=${planned} download=${0} /><p class="faint">For ${count(busy.length, "running job")}; what they wrote already is part of it.</p>`}</section>
+      <section aria-label="Disk"><h2>Disk</h2><p class="faint">Where the files go.</p><${Disk} disk=${health.disk_bytes} free=${health.free_disk_bytes} files=${planned} download=${0} />
+        ${busy.length > 0 && html`<p class="faint">For ${count(busy.length, "running job")}; what they wrote already is part of it.</p>`}</section>
       <section aria-label="Folders"><h2>Folders</h2><p>Jobs may read models below these, and write files there:</p><ul class="plain">${health.folders.map(path)}</ul>
         <p class="faint"><code>serve --allow-path DIR</code> adds one.</p></section>
       <section aria-label="Hugging Face"><h2>Hugging Face</h2><p>${health.hf_token ? "A token is set: private and gated models can be read, as far as it allows." : "No token is set: public models only. Start the server with HF_TOKEN for private and gated ones."}</p></section>
