@@ -184,32 +184,30 @@ func newJobsLogs(a *app) *cobra.Command {
 }
 
 func newJobsResume(a *app) *cobra.Command {
-	var mode string
-	c := &cobra.Command{
-		Use: "resume ID", Short: "Go on with a job that was interrupted, here and now", Args: oneJob,
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newProgress(a, mode)
-			if err != nil {
-				return err
-			}
-			return a.report(p, func() (*jobs.Result, error) { return a.service.ResumeHere(c.Context(), args[0], p) })
-		},
-	}
-	c.Flags().StringVar(&mode, "progress", "auto", "progress: auto, bar, plain or none")
-	return c
+	return runAgain(a, "resume ID", "Go on with a job that was interrupted, here and now", nil)
 }
 
 func newJobsRetry(a *app) *cobra.Command {
+	return runAgain(a, "retry ID", "Start a job again from the beginning, here and now", func(ctx context.Context, id string) error {
+		_, err := a.service.Retry(ctx, id)
+		return err
+	})
+}
+
+// runAgain is a command that runs a job that there is already, after something was done to it.
+func runAgain(a *app, use, short string, before func(ctx context.Context, id string) error) *cobra.Command {
 	var mode string
 	c := &cobra.Command{
-		Use: "retry ID", Short: "Start a job again from the beginning, here and now", Args: oneJob,
+		Use: use, Short: short, Args: oneJob,
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := newProgress(a, mode)
 			if err != nil {
 				return err
 			}
-			if _, err := a.service.Retry(c.Context(), args[0]); err != nil {
-				return err
+			if before != nil {
+				if err := before(c.Context(), args[0]); err != nil {
+					return err
+				}
 			}
 			return a.report(p, func() (*jobs.Result, error) { return a.service.ResumeHere(c.Context(), args[0], p) })
 		},

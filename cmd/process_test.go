@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,6 +121,32 @@ func TestInterruptStopsWithinASecondAndTheSameCommandGoesOn(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(out); len(left) != 2 {
 		t.Errorf("left %v", left)
+	}
+}
+
+// Trying a finished job again leaves its files as they are.
+func TestRetryOfAFinishedJob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	output(t, "quantize", tinyLlama(t), "-t", "Q3_K_S", "-o", dir, "--name", "to be tried again")
+	stdout, _ := output(t, "jobs", "list", "--json")
+	var list jobs.JobList
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list.Jobs, func(j jobs.Job) bool { return j.Name == "to be tried again" })
+	if i < 0 {
+		t.Fatal("the job is not in the list")
+	}
+	path := filepath.Join(dir, filepath.Base(tinyLlama(t))+"-Q3_K_S.gguf")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ = output(t, "jobs", "retry", list.Jobs[i].ID)
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) || !strings.Contains(stdout, "Q3_K_S.gguf") {
+		t.Errorf("the file changed or is not named: %v, %q", err, stdout)
 	}
 }
 

@@ -248,9 +248,13 @@ func (p *Plan) OutputBytes() int64 {
 	return n
 }
 
-// Unmatched lists the overrides that fit no tensor of the model; all outputs have the same.
+// Unmatched lists the overrides that fit no tensor of the model; all outputs have the same. A plan of a job whose files
+// are all there has no outputs.
 func (p *Plan) Unmatched() []Override {
 	var list []Override
+	if len(p.Outputs) == 0 {
+		return nil
+	}
 	for _, o := range p.Outputs[0].Recipe.Overrides {
 		if !slices.ContainsFunc(p.Tensors, func(t Tensor) bool { return o.Pattern.MatchString(t.Name) }) {
 			list = append(list, o)

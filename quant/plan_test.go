@@ -248,6 +248,10 @@ func TestOverridesThatFitNothing(t *testing.T) {
 	if got := p.Unmatched(); len(got) != 1 || got[0].Pattern.String() != "atn_v" {
 		t.Errorf("got %v, want atn_v", got)
 	}
+	p.Outputs = nil // as in a job whose files are all there
+	if got := p.Unmatched(); len(got) != 0 {
+		t.Errorf("got %v of a plan without outputs", got)
+	}
 }
 
 // A name that is suggested, or listed, is one that can be written.
