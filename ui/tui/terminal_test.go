@@ -126,7 +126,7 @@ func (x *terminal) see(pattern string) []string {
 func (x *terminal) clean() {
 	x.t.Helper()
 	x.keys("echo al''l well", "Enter")
-	x.see(`(?m)^all well$`)
+	x.see(`(?m)all well$`)
 	if s := x.screen(); strings.Contains(s, "────") {
 		x.t.Errorf("something of the program stayed on the screen:\n%s", s)
 	}
