@@ -36,8 +36,12 @@ func (d *deviation) add(e deviation) {
 	d.max = max(d.max, e.max)
 }
 
-// fidelity is the comparison that the sums amount to. A tensor of zeros that stays zero is the same.
+// fidelity is the comparison that the sums amount to. A tensor of zeros that stays zero is the same. Weights that are NaN
+// or infinite, where they are kept, can't be compared: then there is none.
 func (d deviation) fidelity() *Fidelity {
+	if sum := d.dd + d.xd + d.xx + d.max; math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return nil
+	}
 	f := &Fidelity{Max: d.max, Cosine: 1}
 	if d.n > 0 {
 		f.RMSE = math.Sqrt(d.dd / float64(d.n))
