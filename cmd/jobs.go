@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -151,16 +152,23 @@ func newJobsLogs(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "logs ID", Short: "Show the log of a job", Args: oneJob,
 		RunE: func(c *cobra.Command, args []string) error {
-			lines, err := a.service.Log(args[0], tail)
+			j, err := a.service.Job(args[0]) // before its log, which is whole if it has ended by now
 			if err != nil {
 				return err
 			}
-			var last struct{ Seq uint64 }
+			lines, err := a.service.Log(j.ID, tail)
+			if err != nil {
+				return err
+			}
+			var last struct {
+				Seq  uint64
+				Data struct{ Status string }
+			}
 			for _, line := range lines {
 				fmt.Fprintln(a.out, string(line))
 				_ = json.Unmarshal(line, &last)
 			}
-			if !follow {
+			if !follow || j.Ended != nil || slices.Contains([]string{"completed", "failed", "cancelled"}, last.Data.Status) {
 				return nil
 			}
 			for e, err := range a.service.Events(c.Context(), args[0], max(1, last.Seq)) {

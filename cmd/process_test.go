@@ -124,7 +124,7 @@ func TestInterruptStopsWithinASecondAndTheSameCommandGoesOn(t *testing.T) {
 	}
 }
 
-// Trying a finished job again leaves its files as they are.
+// Following the log of a finished job ends, and trying it again leaves its files as they are.
 func TestRetryOfAFinishedJob(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -137,6 +137,9 @@ func TestRetryOfAFinishedJob(t *testing.T) {
 	i := slices.IndexFunc(list.Jobs, func(j jobs.Job) bool { return j.Name == "to be tried again" })
 	if i < 0 {
 		t.Fatal("the job is not in the list")
+	}
+	if log, _ := output(t, "jobs", "logs", "--follow", list.Jobs[i].ID); !strings.Contains(log, "completed") { // it ends
+		t.Errorf("the log of a job that is over: %q", log)
 	}
 	path := filepath.Join(dir, filepath.Base(tinyLlama(t))+"-Q3_K_S.gguf")
 	before, err := os.ReadFile(path)
