@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -160,15 +159,12 @@ func newJobsLogs(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var last struct {
-				Seq  uint64
-				Data struct{ Status string }
-			}
+			var last struct{ Seq uint64 }
 			for _, line := range lines {
 				fmt.Fprintln(a.out, string(line))
 				_ = json.Unmarshal(line, &last)
 			}
-			if !follow || j.Ended != nil || slices.Contains([]string{"completed", "failed", "cancelled"}, last.Data.Status) {
+			if !follow || j.Ended != nil {
 				return nil
 			}
 			for e, err := range a.service.Events(c.Context(), args[0], max(1, last.Seq)) {
