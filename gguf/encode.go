@@ -32,10 +32,11 @@ func encodeHeader(meta *Metadata, tensors []TensorInfo) ([]byte, error) {
 	return b, nil
 }
 
-// appendTensor writes a tensor's description. Trailing dimensions of 1 are left out, as ggml_n_dims does.
+// appendTensor writes a tensor's description. Trailing dimensions of 1 are left out, as ggml_n_dims does,
+// unless they are asked for.
 func appendTensor(b []byte, t TensorInfo) []byte {
 	shape := t.Shape
-	for len(shape) > 1 && shape[len(shape)-1] == 1 {
+	for !t.Ones && len(shape) > 1 && shape[len(shape)-1] == 1 {
 		shape = shape[:len(shape)-1]
 	}
 	b = appendString(b, t.Name)

@@ -42,6 +42,8 @@ type TensorInfo struct {
 	Type   Type
 	Offset int64 // of the first byte, from the start of the data section
 	Size   int64 // bytes, without padding
+
+	Ones bool // trailing dimensions of 1 are written, as llama.cpp's converter does and llama-quantize does not
 }
 
 // pad rounds n up to a multiple of align, a power of two. n is at most MaxInt64-align.

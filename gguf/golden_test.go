@@ -55,15 +55,15 @@ var goldenKVs = []KV{
 }
 
 var goldenTensors = []TensorInfo{
-	{"vector", []int64{3}, F32, 0, 12},
-	{"trailing_ones", []int64{4, 2, 1, 1}, F16, 32, 16},
-	{"one_inside", []int64{4, 1, 2, 1}, BF16, 64, 16},
-	{"four", []int64{2, 1, 1, 3}, I8, 96, 6},
-	{"blocks", []int64{64, 2}, Q4_0, 128, 72},
-	{"single", []int64{1}, F32, 224, 4},
-	{"a_name_of_sixty_three_bytes_which_is_the_most_that_ggml_can_use", []int64{1}, F64, 256, 8},
-	{"nothing", []int64{0, 5}, F32, 288, 0},
-	{"last", []int64{32}, Q8_0, 288, 34},
+	{"vector", []int64{3}, F32, 0, 12, false},
+	{"trailing_ones", []int64{4, 2, 1, 1}, F16, 32, 16, false},
+	{"one_inside", []int64{4, 1, 2, 1}, BF16, 64, 16, false},
+	{"four", []int64{2, 1, 1, 3}, I8, 96, 6, false},
+	{"blocks", []int64{64, 2}, Q4_0, 128, 72, false},
+	{"single", []int64{1}, F32, 224, 4, false},
+	{"a_name_of_sixty_three_bytes_which_is_the_most_that_ggml_can_use", []int64{1}, F64, 256, 8, false},
+	{"nothing", []int64{0, 5}, F32, 288, 0, false},
+	{"last", []int64{32}, Q8_0, 288, 34, false},
 }
 
 func TestReadsWhatGGMLWrote(t *testing.T) {

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"testing"
@@ -73,6 +74,23 @@ func TestLayoutHonoursAlignment(t *testing.T) {
 	}
 	if l.DataOffset() != 128 || l.Offset(0) != 128 || l.Offset(1) != 256 || l.Size() != 384 || l.Alignment() != 128 {
 		t.Errorf("data at %d, tensors at %d and %d, size %d, alignment %d", l.DataOffset(), l.Offset(0), l.Offset(1), l.Size(), l.Alignment())
+	}
+}
+
+func TestTrailingOnesAreWrittenWhereTheyAreAskedFor(t *testing.T) {
+	for _, ones := range []bool{false, true} {
+		l, err := NewLayout(metadata(), []TensorInfo{{Name: "a", Type: F32, Shape: []int64{3, 1, 1}, Ones: ones}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := append([]byte{1, 0, 0, 0, 0, 0, 0, 0}, 'a')
+		at := bytes.Index(l.Header(), name)
+		if at < 0 {
+			t.Fatal("the tensor's name is not in the header")
+		}
+		if got, want := l.Header()[at+len(name)], map[bool]byte{false: 1, true: 3}[ones]; got != want {
+			t.Errorf("ones %v: %d dimensions, want %d", ones, got, want)
+		}
 	}
 }
 

@@ -140,12 +140,12 @@ func TestReadTakes(t *testing.T) {
 		want []TensorInfo
 	}{
 		{"no keys and no tensors", header(0, 0).Bytes(), []TensorInfo{}},
-		{"version 2", new(raw).put([]byte("GGUF"), uint32(2), 1, 0).tensor("t", F32, 0, 2).data(8), []TensorInfo{{"t", []int64{2}, F32, 0, 8}}},
-		{"last tensor without padding", header(1, 0).tensor("t", F32, 0, 1).data(4), []TensorInfo{{"t", []int64{1}, F32, 0, 4}}},
-		{"bytes after the last tensor", header(1, 0).tensor("t", F32, 0, 1).data(1000), []TensorInfo{{"t", []int64{1}, F32, 0, 4}}},
-		{"no dimensions are one value", header(1, 0).tensor("t", F32, 0).data(32), []TensorInfo{{"t", []int64{1}, F32, 0, 4}}},
-		{"no elements", header(2, 0).tensor("t", F32, 0, 0, 3).tensor("u", F32, 0, 1).data(32), []TensorInfo{{"t", []int64{0, 3}, F32, 0, 0}, {"u", []int64{1}, F32, 0, 4}}},
-		{"an alignment of its own", header(2, 1).put("general.alignment", TypeUint32, uint32(8)).tensor("t", F32, 0, 1).tensor("u", F32, 8, 1).data(64), []TensorInfo{{"t", []int64{1}, F32, 0, 4}, {"u", []int64{1}, F32, 8, 4}}},
+		{"version 2", new(raw).put([]byte("GGUF"), uint32(2), 1, 0).tensor("t", F32, 0, 2).data(8), []TensorInfo{{"t", []int64{2}, F32, 0, 8, false}}},
+		{"last tensor without padding", header(1, 0).tensor("t", F32, 0, 1).data(4), []TensorInfo{{"t", []int64{1}, F32, 0, 4, false}}},
+		{"bytes after the last tensor", header(1, 0).tensor("t", F32, 0, 1).data(1000), []TensorInfo{{"t", []int64{1}, F32, 0, 4, false}}},
+		{"no dimensions are one value", header(1, 0).tensor("t", F32, 0).data(32), []TensorInfo{{"t", []int64{1}, F32, 0, 4, false}}},
+		{"no elements", header(2, 0).tensor("t", F32, 0, 0, 3).tensor("u", F32, 0, 1).data(32), []TensorInfo{{"t", []int64{0, 3}, F32, 0, 0, false}, {"u", []int64{1}, F32, 0, 4, false}}},
+		{"an alignment of its own", header(2, 1).put("general.alignment", TypeUint32, uint32(8)).tensor("t", F32, 0, 1).tensor("u", F32, 8, 1).data(64), []TensorInfo{{"t", []int64{1}, F32, 0, 4, false}, {"u", []int64{1}, F32, 8, 4, false}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rule, func(t *testing.T) {

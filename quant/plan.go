@@ -153,7 +153,7 @@ func (p *Plan) add(m *Model, recipes []Recipe, o PlanOptions) error {
 		}
 		infos := make([]gguf.TensorInfo, len(m.tensors))
 		for i, t := range p.Tensors[first:] {
-			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i]}
+			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i], Ones: r.Tower}
 			if err := t.feasible(out.Types[i]); err != nil {
 				return err
 			}

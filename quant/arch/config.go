@@ -46,7 +46,11 @@ func readConfig(read func(string) ([]byte, error)) (*config, error) {
 		return nil, err
 	}
 	doc := c.doc
-	if text := c.object("text_config"); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
+	nested := "text_config"
+	if c.has("llm_config") { // InternVL's name for it
+		nested = "llm_config"
+	}
+	if text := c.object(nested); len(text.doc) > 0 && *c.err == nil { // of models that also see or hear
 		for key, v := range textDefaults[text.text("model_type")] {
 			text.or(key, v)
 		}

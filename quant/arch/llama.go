@@ -1,12 +1,16 @@
 package arch
 
-import "github.com/nexus-quant/nexus-quant/hf/tokenizer"
+import (
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
+)
 
 // llama are the models of LlamaForCausalLM: Llama 1 to 3.3, Mistral 7B to Nemo, Yi, SmolLM2, TinyLlama and the
 // many that share its layers (LlamaModel in conversion/llama.py).
 var llama = &family{
 	name:    "llama",
-	classes: []string{"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "IQuestCoderForCausalLM", "LlavaForConditionalGeneration"},
+	classes: []string{"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "IQuestCoderForCausalLM", "LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration", "VLlama3ForCausalLM"},
 	rules: []rule{
 		{"model.embed_tokens.weight", "token_embd.weight", matrix(vocab, hidden), needed, nil},
 		{"model.norm.weight", "output_norm.weight", vector(hidden), needed, nil},
@@ -30,12 +34,18 @@ var llama = &family{
 		{"model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight", matrix(hidden, ff), needed, nil},
 		{"model.layers.{i}.mlp.down_proj.bias", "blk.{i}.ffn_down.bias", vector(hidden), optional, nil},
 	},
+	rename:       withoutTextModel,
 	knowsHeadDim: true,
 	needsFF:      true,
 	needsRMS:     true,
 	ropeFactors:  true,
 	tokenizer:    tokenizer.Options{Llama: true},
 	params:       llamaParams,
+}
+
+// withoutTextModel is the name of a tensor of SmolVLM's and its like as Llama has it.
+func withoutTextModel(_ *mapping, name string) string {
+	return strings.Replace(name, "text_model.", "", 1)
 }
 
 // llamaParams writes what LlamaModel does after the common keys.

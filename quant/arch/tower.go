@@ -17,7 +17,7 @@ import (
 // names the tower's too (MmprojModel in conversion/base.py).
 
 // towers is the table of towers. A new one is a file of its own and a line here.
-var towers = []*family{gemma3Tower, qwen2vlTower, qwen25vlTower, qwen3vlTower, pixtralTower}
+var towers = []*family{gemma3Tower, qwen2vlTower, qwen25vlTower, qwen3vlTower, pixtralTower, idefics3Tower, internvlTower, llavaTower}
 
 // Follow says which type a tensor of a tower gets in a file of a given type.
 type Follow int

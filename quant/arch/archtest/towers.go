@@ -244,3 +244,88 @@ func (c *Checkpoint) pixtral() {
 	c.pixtralVision(true)
 	c.tekkenBPE("[IMG_BREAK]")
 }
+
+// smolvlm has patches of which two by two become one embedding.
+func (c *Checkpoint) smolvlm() {
+	c.llamaLike("VLlama3ForCausalLM", 32, false)
+	c.set("head_dim", 32, "model_type", "llama", "rope_theta", 130000.0)
+	c.nest("SmolVLMForConditionalGeneration")
+	c.Config["text_config"].(map[string]any)["architectures"] = []string{"VLlama3ForCausalLM"}
+	c.set("model_type", "smolvlm", "scale_factor", 2)
+	c.vision("model_type", "smolvlm_vision", "hidden_size", seen, "intermediate_size", seenDeep, "num_hidden_layers", Layers, "num_attention_heads", Heads,
+		"image_size", imageSide, "patch_size", patch, "layer_norm_eps", 1e-6)
+	c.under("model.text_model.", "")
+	c.siglip("model.vision_model.")
+	c.add("model.connector.modality_projection.proj.weight", width, 4*seen)
+	c.preprocessor("[0.5, 0.5, 0.5]", "[0.5, 0.5, 0.5]", `, "size": {"longest_edge": 64}`)
+	c.llama3BPE()
+}
+
+// internvl has a text model in llm_config, and four layers, since the converter takes the 3 in mlp1.3 for one.
+func (c *Checkpoint) internvl() {
+	c.class("Qwen2ForCausalLM")
+	c.set("model_type", "qwen2")
+	c.outer(false)
+	c.norms()
+	c.attention(width / Heads)
+	c.attentionBiases(width / Heads)
+	c.mlp()
+	c.nest("InternVLChatModel")
+	c.Config["llm_config"] = c.Config["text_config"]
+	c.Config["llm_config"].(map[string]any)["architectures"] = []string{"Qwen2ForCausalLM"}
+	c.set("text_config", nil, "model_type", "internvl_chat", "downsample_ratio", 0.5, "min_dynamic_patch", 1, "max_dynamic_patch", 12, "hidden_size", width)
+	const layers = 4
+	c.vision("architectures", []string{"InternVisionModel"}, "model_type", "intern_vit_6b", "hidden_act", "gelu", "hidden_size", seen, "image_size", imageSide,
+		"intermediate_size", seenDeep, "layer_norm_eps", 1e-6, "num_attention_heads", Heads, "num_hidden_layers", layers, "patch_size", patch)
+	c.under("language_model.model.", "language_model.")
+	c.layers = layers
+	c.add("vision_model.embeddings.class_embedding", 1, 1, seen)
+	c.add("vision_model.embeddings.position_embedding", 1, perSide*perSide+1, seen)
+	c.withBias("vision_model.embeddings.patch_embedding", seen, 3, patch, patch)
+	const layer = "vision_model.encoder.layers.{i}."
+	c.withBias(layer+"norm1", seen)
+	c.withBias(layer+"norm2", seen)
+	c.withBias(layer+"attn.qkv", 3*seen, seen)
+	c.withBias(layer+"attn.proj", seen, seen)
+	c.withBias(layer+"mlp.fc1", seenDeep, seen)
+	c.withBias(layer+"mlp.fc2", seen, seenDeep)
+	c.each(0, layer+"ls1", seen)
+	c.each(0, layer+"ls2", seen)
+	c.withBias("mlp1.0", 4*seen)
+	c.withBias("mlp1.1", width, 4*seen)
+	c.withBias("mlp1.3", width, width)
+	c.preprocessor("[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]", "")
+	c.qwenBPE()
+}
+
+// llava makes OpenAI's encoder, with one layer more than the projector reads; 1.6 cuts its images.
+func (c *Checkpoint) llavaOf(class string) {
+	c.llamaLike("LlamaForCausalLM", width/Heads, false)
+	c.set("model_type", "llama", "rope_theta", nil)
+	c.nest(class)
+	c.Config["text_config"].(map[string]any)["architectures"] = []string{"LlamaForCausalLM"}
+	c.vision("model_type", "clip_vision_model", "hidden_size", seen, "image_size", imageSide, "intermediate_size", seenDeep, "num_attention_heads", Heads,
+		"num_hidden_layers", deeper, "patch_size", patch, "projection_dim", seen)
+	c.set("model_type", "llava", "vision_feature_layer", -2, "vision_feature_select_strategy", "default")
+	c.under("language_model.model.", "language_model.")
+	c.layers = deeper
+	const p = "vision_tower.vision_model."
+	c.add(p+"embeddings.class_embedding", seen)
+	c.add(p+"embeddings.patch_embedding.weight", seen, 3, patch, patch)
+	c.add(p+"embeddings.position_embedding.weight", perSide*perSide+1, seen)
+	c.withBias(p+"pre_layrnorm", seen)
+	c.clipLayers(p + "encoder.layers.")
+	c.withBias(p+"post_layernorm", seen)
+	c.withBias("multi_modal_projector.linear_1", width, seen)
+	c.withBias("multi_modal_projector.linear_2", width, width)
+	c.clipMeans()
+	c.sentencePiece()
+}
+
+func (c *Checkpoint) llava() { c.llavaOf("LlavaForConditionalGeneration") }
+
+func (c *Checkpoint) llavaNext() {
+	c.llavaOf("LlavaNextForConditionalGeneration")
+	c.set("model_type", "llava_next", "image_grid_pinpoints", [][]int{{32, 64}, {64, 32}, {64, 64}})
+	c.add("image_newline", width)
+}
