@@ -112,7 +112,7 @@ vendor-ui: ## bundle the page's libraries anew from npm; the same versions give 
 	sh ui/e2e/install.sh
 	. ui/e2e/node.sh && cd ui/e2e && npm run --silent vendor
 
-ci: lint test purego generate fma arm64 race cross static interop fuzz ## everything that CI runs
+ci: lint test purego generate fma arm64 race cross static interop tui e2e fuzz ## everything that CI runs
 
 clean: ## remove what was built
 	rm -rf bin
