@@ -303,15 +303,19 @@ func (s *Store) PutRating(r Rating) (Rating, error) {
 
 func ratingKey(id, variant string) []byte { return []byte(id + "\x00" + variant) }
 
-// Ratings returns the ratings of all variants of a model, by variant. There may be none.
+// Ratings returns the ratings of all variants of a model, by variant; those of all models where id is "". There may be
+// none.
 func (s *Store) Ratings(id string) (ratings []Rating, err error) {
-	prefix := ratingKey(id, "")
+	var prefix []byte
+	if id != "" {
+		prefix = ratingKey(id, "")
+	}
 	err = s.view(func(t *tx) error {
 		c := t.ratings.Cursor()
 		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			var r Rating
 			if err := json.Unmarshal(v, &r); err != nil {
-				return s.corrupt(fmt.Errorf("rating of %s: %w", id, err))
+				return s.corrupt(fmt.Errorf("rating of %q: %w", k, err))
 			}
 			ratings = append(ratings, r)
 		}

@@ -25,7 +25,7 @@ type Model struct {
 	Bytes         int64     `json:"total_bytes"`
 	Created       time.Time `json:"created_at"`
 	Variants      []Variant `json:"variants"`
-	Rating        *Rating   `json:"rating,omitempty"` // not in lists
+	Rating        *Rating   `json:"rating,omitempty"`
 }
 
 // Variant is one file that was made of a model.
@@ -175,6 +175,17 @@ func (s *Service) Models(f ModelFilter) (ModelList, error) {
 		all, list.HasMore = all[:f.Limit], true
 	}
 	list.Models = append(list.Models, all...)
+	ratings, err := store.Ratings("")
+	if err != nil {
+		return list, err
+	}
+	of := map[string][]registry.Rating{}
+	for _, r := range ratings {
+		of[r.ID] = append(of[r.ID], r)
+	}
+	for i := range list.Models {
+		list.Models[i].rate(of[list.Models[i].ID])
+	}
 	return list, nil
 }
 
@@ -231,10 +242,7 @@ func (s *Service) Model(id string) (Model, error) {
 	}
 	m := group(files)[0]
 	ratings, err := store.Ratings(m.ID)
-	if err == nil && len(ratings) > 0 {
-		best := bestRating(ratings)
-		m.Rating = &best
-	}
+	m.rate(ratings)
 	return m, err
 }
 
@@ -338,6 +346,14 @@ func (s *Service) Rating(id string) (Rating, error) {
 		return Rating{}, fmt.Errorf("model %q has no rating: %w", m.ID, fs.ErrNotExist)
 	}
 	return bestRating(ratings), nil
+}
+
+// rate shows what was thought of a model, if anything was.
+func (m *Model) rate(ratings []registry.Rating) {
+	if len(ratings) > 0 {
+		best := bestRating(ratings)
+		m.Rating = &best
+	}
 }
 
 // bestRating is that of the model itself if there is one, else the best one of its variants.

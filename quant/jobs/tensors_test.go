@@ -69,6 +69,10 @@ func TestAModelShowsItsRating(t *testing.T) {
 	if m, err = s.Model("nexus-tiny-llama"); err != nil || m.Rating == nil || m.Rating.Rating != 4 || m.Rating.Notes != "quick" {
 		t.Errorf("got %+v, %v, want the rating", m.Rating, err)
 	}
+	list, err := s.Models(ModelFilter{})
+	if err != nil || len(list.Models) != 1 || list.Models[0].Rating == nil || list.Models[0].Rating.Rating != 4 {
+		t.Errorf("got %+v, %v, want the rating in the list too", list.Models, err)
+	}
 }
 
 func TestATypeThatNeedsAnImportanceMatrixIsNoFailureOfTheServer(t *testing.T) {

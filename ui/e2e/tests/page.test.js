@@ -18,6 +18,9 @@ async function choose(page, source, ...types) {
   for (const t of types) await type(page, t).click();
 }
 
+/** Where an element stands on the whole page. */
+const box = (page, selector) => page.locator(selector).evaluate((e) => { const r = e.getBoundingClientRect(); return { x: 0, y: r.y + scrollY - 16, width: innerWidth, height: r.height + 32 }; });
+
 browserTest("a first visitor is led to a new job, with the cursor in the model field", { width: 1024 }, async (page) => {
   await page.goto(s.server.url + "/");
   await page.waitForSelector("#model");
@@ -207,13 +210,29 @@ browserTest("the registry compares the files of a model, and keeps what was thou
   await page.goto(s.server.url + "/registry");
   await page.click("h2 >> text=nexus-tiny-llama");
   await page.waitForURL(/\/registry\/nexus-tiny-llama$/);
-  await page.waitForFunction(() => document.querySelectorAll(".sidebyside canvas").length === 2);
-  await page.click('.point[aria-label^="Q6_K"]');
-  await page.waitForFunction(() => document.querySelector(".roles thead")?.textContent?.includes("Q6_K"));
+  await page.waitForFunction(() => document.querySelectorAll(".sidebyside canvas").length === 4);
+  // the picture and the table say what the service measured, for all of them
+  const compared = await page.locator(".roles thead th.mono").allInnerTexts();
+  assert.equal(compared.length, 4);
+  const variants = (await s.server.call("GET", "/registry/models/nexus-tiny-llama")).variants;
+  const at = compared.findIndex((t) => t.trim() === "Q2_K"), q2 = variants.find((v) => v.quantization === "Q2_K");
+  const { tensors } = await s.server.call("GET", `/registry/variant?ref=${encodeURIComponent(q2.path)}`);
+  const down = tensors.filter((t) => /ffn_down/.test(t.name)).map((t) => Math.sqrt(1 - t.cosine * t.cosine));
+  const mean = down.reduce((a, b) => a + b, 0) / down.length;
+  const row = page.locator(".roles tbody tr", { has: page.locator("th", { hasText: /^ffn_down$/ }) });
+  assert.equal((await row.locator("td").nth(at).innerText()).replace(/\s/g, ""), `${(mean * 100).toPrecision(2)}%`);
+  assert.match(await page.locator(".versus:not(.roles) tbody tr", { hasText: "Size" }).locator("td").nth(at).getAttribute("title"), new RegExp(String(q2.size_bytes).replace(/\B(?=(\d{3})+$)/g, "\\s")));
   const roles = await page.locator(".roles tbody tr").count();
   assert.ok(roles >= 8, `${roles} roles`);
+  assert.equal(await page.locator(".dots .mark.of-3 title").count(), roles, "a sign of the fourth file for each role");
+  await page.click('.point[aria-label^="Q6_K"]'); // takes it out, or puts it in
+  await page.waitForFunction((n) => document.querySelectorAll(".roles thead th.mono").length !== n, 4);
+  await page.click('.point[aria-label^="Q6_K"]');
+  await page.waitForFunction((n) => document.querySelectorAll(".roles thead th.mono").length === n, 4);
   await accessible(page, "a model");
   await shoot(page, "model", { clip: { x: 0, y: 0, width: 1024, height: 1180 }, fullPage: true });
+  await page.locator("section[aria-label='Side by side']").scrollIntoViewIfNeeded();
+  await shoot(page, "compare", { clip: await box(page, "section[aria-label='Side by side']"), fullPage: true });
   await page.locator(".stars label").nth(3).click();
   await page.fill("#notes", "answers well, even at night");
   await page.fill("#tags", "small, quick");
@@ -225,10 +244,22 @@ browserTest("the registry compares the files of a model, and keeps what was thou
   unlinkSync(done.outputs[2].file_path);
   await page.goto(s.server.url + "/registry");
   await page.waitForSelector("text=File is missing");
+  // the card shows the rating and changes it; the notes stay
+  const stars = page.getByRole("group", { name: "Rating of nexus-tiny-llama" });
+  assert.ok(await stars.getByRole("radio", { name: /^4/ }).isChecked());
+  await stars.getByRole("radio", { name: /^4/ }).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction(() => [...document.querySelectorAll("[role=status]")].some((e) => /nexus-tiny-llama: 5.stars/.test(e.textContent ?? "")));
+  const rating = await s.server.call("GET", "/registry/models/nexus-tiny-llama/rating");
+  assert.deepEqual([rating.rating, rating.notes, rating.tags], [5, "answers well, even at night", ["small", "quick"]]);
   await accessible(page, "the registry");
   await shoot(page, "registry");
   await page.click("button >> text=Table");
   await page.waitForFunction(() => (document.querySelectorAll("tbody tr").length ?? 0) >= 3);
+  assert.ok(await stars.first().getByRole("radio", { name: /^5/ }).isChecked());
+  await stars.first().locator("label").nth(1).click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".stars.tiny")].every((e) => e.querySelectorAll(".on").length === 2));
+  assert.equal((await s.server.call("GET", "/registry/models/nexus-tiny-llama/rating")).rating, 2);
   await accessible(page, "the registry as a table");
   await page.reload(); // the choice is kept
   await page.waitForSelector("tbody tr");
@@ -310,6 +341,11 @@ for (const width of [390, 1024, 1920]) {
         if (path === "/quantization") {
           await page.fill("#model", s.tiny);
           await page.waitForSelector(".step .table");
+        }
+        if (path === "/registry/nexus-tiny-llama") { // four files are compared, and the last one is seen
+          await page.waitForFunction(() => document.querySelectorAll(".roles thead th.mono").length === 4);
+          const last = await page.locator(".roles tbody tr:first-child td:last-child").boundingBox();
+          assert.ok(last && last.x >= 0 && last.x + last.width <= width, `the fourth column ends at ${last && last.x + last.width}`);
         }
         await suite.settled(page);
         await suite.fits(page, path);

@@ -93,6 +93,44 @@ function placed(list, X, Y, W, H) {
   return out;
 }
 
+/** Signs that are told apart without colour: disc, square, triangle, diamond, cross, star of three. */
+export const shapes = ["M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0Z", "M-4.5-4.5h9v9h-9Z", "M0-5.5L5.5 4.5h-11Z", "M0-6L6 0L0 6L-6 0Z", "M-2-5.5h4v3.5h3.5v4H2v3.5h-4V2h-3.5v-4H-2Z", "M0 5.5L-5.5-4.5h11Z"];
+
+/**
+ * A line for each role and a sign for each file upon it: further right is further from the source.
+ * @param {{roles: {role: string, errors: (number | null)[]}[], names: string[]}} p
+ */
+export function RoleDots({ roles, names }) {
+  const [ref, width] = useWidth();
+  const W = Math.max(280, Math.min(1120, width)), pitch = 24, top = 28, H = top + roles.length * pitch + 8;
+  const left = Math.min(W * 0.4, 16 + 7.4 * Math.max(...roles.map((r) => r.role.length))), right = 16;
+  const all = roles.flatMap((r) => r.errors).filter((e) => e != null && e > 0).map(Number);
+  if (!all.length) return html`<div ref=${ref}></div>`;
+  const x0 = Math.log10(Math.min(...all)) - 0.1, x1 = Math.log10(Math.max(...all)) + 0.1;
+  const X = (/** @type {number} */ e) => left + ((Math.log10(e) - x0) / (x1 - x0)) * (W - left - right);
+  /** @type {number[]} */
+  const ticks = [];
+  for (let power = Math.floor(x0); power <= x1; power++) for (const n of [1, 2, 5]) {
+    const e = n * 10 ** power, last = ticks[ticks.length - 1];
+    if (Math.log10(e) >= x0 && Math.log10(e) <= x1 && (!last || X(e) - X(last) > 48)) ticks.push(e);
+  }
+  return html`<div class="chart dots" ref=${ref}>
+    <p class="legend">${names.map((n, i) => html`<span><svg class=${`mark of-${i}`} viewBox="-7 -7 14 14" width="14" height="14" aria-hidden="true"><path d=${shapes[i % shapes.length]} /></svg><b>${n}</b></span>`)}<span class="faint">further left is closer to the source</span></p>
+    ${width > 0 && html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img" aria-label=${`Deviation by role of ${names.join(", ")}; the table below has the numbers`}>
+      <g class="axis">${ticks.map((e) => html`<g><line class="grid" x1=${X(e)} x2=${X(e)} y1=${top - 8} y2=${H - 4} /><text x=${X(e)} y="12" text-anchor="middle">${share(e).replace(".0", "")}</text></g>`)}</g>
+      ${roles.map((r, k) => {
+    const y = top + (k + 0.5) * pitch, there = r.errors.filter((e) => e != null && e > 0).map(Number);
+    return html`<g><text class="role" x="0" y=${y + 4}>${short(r.role, left - 8)}</text>
+        ${there.length > 1 && html`<line class="span" x1=${X(Math.min(...there))} x2=${X(Math.max(...there))} y1=${y} y2=${y} />`}
+        ${r.errors.map((e, i) => e != null && e > 0 && html`<g class=${`mark of-${i}`} transform=${`translate(${X(e)} ${y})`}><title>${r.role}, ${names[i]}: ${share(e)}</title><path d=${shapes[i % shapes.length]} /></g>`)}</g>`;
+  })}
+    </svg>`}
+  </div>`;
+}
+
+/** As much of a name as so many pixels hold. @param {string} s @param {number} room */
+const short = (s, room) => (s.length * 7.4 <= room ? s : `${s.slice(0, Math.max(1, Math.floor(room / 7.4) - 1))}…`);
+
 /** @typedef {{t: number, v: number, stage: string}} Sample t: seconds, v: bytes a second */
 
 /** Bytes a second over time, the stages shaded. @param {{samples: Sample[], over: boolean}} p */
