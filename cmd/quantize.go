@@ -33,7 +33,7 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 	f.StringSliceVar(&r.IncludeWeights, "include-weights", nil, "use the importance weights for these `tensors` only")
 	f.StringSliceVar(&r.ExcludeWeights, "exclude-weights", nil, "don't use the importance weights for these `tensors`")
 	f.BoolVar(&r.AllowRequantize, "allow-requantize", false, "quantize tensors that are quantized already")
-	f.StringVar(&r.PreTokenizer, "pre-tokenizer", "", "llama.cpp's `name` of the pre-tokenizer, where it is not recognised")
+	f.StringVar(&r.PreTokenizer, "pre", "", "llama.cpp's `name` of the pre-tokenizer, where it is not recognised")
 	f.BoolVar(&r.Force, "force", false, "replace outputs that exist")
 	f.IntVar(&r.Threads, "threads", 0, "threads (default: all cores); the outputs don't depend on it")
 	f.Var((*byteSize)(&r.MaxMemory), "max-memory", "memory to use at most, for example 512MiB (default 1GiB)")

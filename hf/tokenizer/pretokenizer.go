@@ -22,7 +22,7 @@ func (l *loader) preTokenizer() (string, error) {
 	}
 	normal := describeNormalizer(t.Normalizer)
 	for _, row := range preTable {
-		if normal == "" && row.matches(steps) && row.fits(l) {
+		if normal == row.normalizer && row.matches(steps) && row.fits(l) {
 			return row.name, nil
 		}
 	}
@@ -49,7 +49,7 @@ func (e *UnknownPreTokenizerError) Error() string {
 
 // Hint says what to do about it.
 func (e *UnknownPreTokenizerError) Hint() string {
-	return "name the pre-tokenizer that splits text in the same way with --pre-tokenizer NAME, one of: " + strings.Join(PreTokenizers(), ", ")
+	return "name the pre-tokenizer that splits text in the same way with --pre NAME, one of: " + strings.Join(PreTokenizers(), ", ")
 }
 
 // describeSteps writes down what each step does to text, and nothing else: trim_offsets moves no token, and
@@ -101,7 +101,7 @@ func describeSplit(s any) (string, error) {
 		}
 		return fmt.Sprintf("Split at %q %s", pattern, str(dig(s, "behavior"))), nil
 	}
-	pattern = escapeControls(pattern)
+	pattern = canonical(pattern)
 	behavior, invert := str(dig(s, "behavior")), isTrue(dig(s, "invert"))
 	switch {
 	case behavior == "Isolated", behavior == "Removed" && invert && strings.HasSuffix(pattern, `|\s+`):
@@ -115,9 +115,10 @@ func describeSplit(s any) (string, error) {
 // split is the description of a Split that isolates the matches of a regular expression.
 func split(pattern string) string { return "Split /" + pattern + "/" }
 
-// escapeControls spells control characters in the one way that the table has.
-func escapeControls(pattern string) string {
-	return strings.NewReplacer("\r", `\r`, "\n", `\n`, "\t", `\t`).Replace(pattern)
+// canonical spells control characters, and contractions in either case, in the one way that the table has: some
+// tokenizers have the latter in the words of llama.cpp, whose regular expressions know no flags.
+func canonical(pattern string) string {
+	return strings.NewReplacer("\r", `\r`, "\n", `\n`, "\t", `\t`, `(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])`, contractions).Replace(pattern)
 }
 
 // describeNormalizer writes down what is done to the text beforehand. llama.cpp normalises nothing for BPE;
@@ -125,7 +126,16 @@ func escapeControls(pattern string) string {
 func describeNormalizer(n any) string {
 	var out []string
 	for _, step := range flatten(n, "normalizers") {
-		if typ := typeOf(step); typ != "NFC" {
+		switch typ := typeOf(step); typ {
+		case "NFC":
+		case "Replace":
+			from, ok := dig(step, "pattern", "String").(string)
+			if !ok {
+				out = append(out, fmt.Sprintf("Replace /%s/ with %q", str(dig(step, "pattern", "Regex")), str(dig(step, "content"))))
+				break
+			}
+			out = append(out, fmt.Sprintf("Replace %q with %q", from, str(dig(step, "content"))))
+		default:
 			out = append(out, typ)
 		}
 	}

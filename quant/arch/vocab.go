@@ -8,6 +8,9 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
 )
 
+// PreTokenizers lists the names that Options.Pre can give: those that llama.cpp 0.5.0 loads.
+func PreTokenizers() []string { return tokenizer.PreTokenizers() }
+
 // vocabulary writes the tokenizer.* keys.
 func (m *mapping) vocabulary(o Options) error {
 	options := m.family.tokenizer

@@ -68,8 +68,11 @@ func isA[T error](err error) bool {
 func HintOf(err error) string {
 	var name *gguf.UnknownNameError
 	if errors.As(err, &name) { // it carries the nearest right name itself
-		if name.Kind == "tensor type" {
+		switch name.Kind {
+		case "tensor type":
 			return "tensor types: " + strings.Join(TensorTypes(), " ")
+		case "pre-tokenizer":
+			return "llama.cpp has: " + strings.Join(PreTokenizers(), " ")
 		}
 		return "nexus-quant types lists them all"
 	}

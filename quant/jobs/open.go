@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
 	"github.com/nexus-quant/nexus-quant/hf"
@@ -79,6 +80,9 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPreTokenizer(r, ref); err != nil {
+		return nil, err
+	}
 	switch kind := kindOf(ref); kind {
 	case GGUF:
 		return openGGUF(ref)
@@ -96,6 +100,22 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 		return fromCheckpoint(c, ref, kind, r)
 	}
 }
+
+// checkPreTokenizer refuses a name that llama.cpp doesn't have before anything is fetched.
+func checkPreTokenizer(r *Request, ref hf.Ref) error {
+	switch name := r.PreTokenizer; {
+	case name == "":
+		return nil
+	case !slices.Contains(PreTokenizers(), name):
+		return &UsageError{Err: &gguf.UnknownNameError{Kind: "pre-tokenizer", Name: name, Suggestion: gguf.Nearest(name, PreTokenizers())}}
+	case ref.Kind == hf.File:
+		return &UsageError{Err: fmt.Errorf("pre-tokenizer %q: a GGUF file has its own", name), hint: "change it with --override-kv tokenizer.ggml.pre=str:" + name}
+	}
+	return nil
+}
+
+// PreTokenizers lists the names that a request can give to a pre-tokenizer.
+func PreTokenizers() []string { return arch.PreTokenizers() }
 
 func fromCheckpoint(c *hf.Checkpoint, ref hf.Ref, kind Kind, r *Request) (*source, error) {
 	m, err := quant.FromCheckpoint(c, arch.Options{Pre: r.PreTokenizer})
