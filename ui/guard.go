@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,15 +92,27 @@ func fetchedElsewhere(r *http.Request) bool {
 	return (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate"
 }
 
-// tokenCookie lets a browser in, which can't send headers with event streams and downloads.
-const tokenCookie = "nexus_quant_token"
+// tokenCookie names the cookie that lets a browser in, which can't send headers with event streams and downloads. Cookies
+// are of a host, whatever the port: the port that the browser called is part of the name, so that two servers on one
+// host don't overwrite each other's.
+func tokenCookie(r *http.Request) string {
+	const name = "nexus_quant_token"
+	_, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		return name // the scheme's own port
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		return name + "_" + strconv.FormatUint(n, 10)
+	}
+	return name
+}
 
 // known tells whether a request shows the token.
 func (g *guard) known(r *http.Request) bool {
 	shown := ""
 	if kind, value, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(kind, "bearer") {
 		shown = strings.TrimSpace(value)
-	} else if c, err := r.Cookie(tokenCookie); err == nil {
+	} else if c, err := r.Cookie(tokenCookie(r)); err == nil {
 		shown = c.Value
 	} else if r.Method == http.MethodGet {
 		shown = r.URL.Query().Get("token")
@@ -120,7 +133,7 @@ func (g *guard) linked(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if g.matches(q.Get("token")) {
-		g.setCookie(w, q.Get("token"), 0)
+		g.setCookie(w, r, q.Get("token"), 0)
 	}
 	redirect(w, r, localAddress("/"+strings.TrimLeft(r.URL.RequestURI(), "/")))
 	return true

@@ -54,7 +54,7 @@ func (g *guard) session(w http.ResponseWriter, r *http.Request) bool {
 			showLogin(w, http.StatusOK, next, false)
 		}
 	case r.URL.Path == logoutPath && r.Method == http.MethodPost && g.secured:
-		g.setCookie(w, "", -1)
+		g.setCookie(w, r, "", -1)
 		redirect(w, r, loginPath)
 	default:
 		return false
@@ -70,7 +70,7 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 	next := localAddress(r.PostFormValue("next"))
 	switch {
 	case g.matches(token):
-		g.setCookie(w, token, 0)
+		g.setCookie(w, r, token, 0)
 		redirect(w, r, next)
 	case wantsPage(r):
 		showLogin(w, http.StatusUnauthorized, next, true)
@@ -80,8 +80,8 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 }
 
 // setCookie keeps the token in the browser until it is closed; with age -1 it is taken away.
-func (g *guard) setCookie(w http.ResponseWriter, token string, age int) {
-	http.SetCookie(w, &http.Cookie{Name: tokenCookie, Value: token, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+func (g *guard) setCookie(w http.ResponseWriter, r *http.Request, token string, age int) {
+	http.SetCookie(w, &http.Cookie{Name: tokenCookie(r), Value: token, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 func redirect(w http.ResponseWriter, r *http.Request, to string) {

@@ -97,6 +97,32 @@ func TestTheTokenSignsIn(t *testing.T) {
 	}
 }
 
+// A browser sends a host's cookies to all of its ports.
+func TestTwoServersOnOneHostKeepTheirCookies(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{}
+	for _, host := range []string{"localhost:8700", "localhost:8701", "localhost", "[::1]:8702", "localhost:99999", "localhost:8700;x"} {
+		w := signIn(secured(), secret, "/", func(r *http.Request) { r.Host = host })
+		c := w.Result().Cookies()
+		if len(c) != 1 || c[0].Valid() != nil {
+			if host == "localhost:8700;x" && len(c) == 0 {
+				continue // refused as no host of ours
+			}
+			t.Fatalf("%s: cookies %v", host, c)
+		}
+		names[host] = c[0].Name
+		for _, to := range []string{"localhost:8700", "localhost:8701", "localhost"} {
+			got := through(secured(), "GET", "http://"+to+"/", func(r *http.Request) { r.AddCookie(c[0]) }).Code == http.StatusNoContent
+			if want := c[0].Name == map[string]string{"localhost:8700": "nexus_quant_token_8700", "localhost:8701": "nexus_quant_token_8701", "localhost": "nexus_quant_token"}[to]; got != want {
+				t.Errorf("the cookie of %s opens %s: %v", host, to, got)
+			}
+		}
+	}
+	if names["localhost:8700"] == names["localhost:8701"] || names["localhost:8700"] == names["localhost"] || names["[::1]:8702"] != "nexus_quant_token_8702" {
+		t.Errorf("names %v", names)
+	}
+}
+
 func TestWrongTokensAndOtherSitesDoNotSignIn(t *testing.T) {
 	t.Parallel()
 	g := secured()

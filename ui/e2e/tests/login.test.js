@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { Server } from "../harness.js";
 import { accessible, browserTest, fits, shoot, suite } from "../suite.js";
 
 const s = suite({ args: (home) => ["--token-file", join(home, "token")] });
@@ -50,6 +51,23 @@ browserTest(s, "events and downloads work for who is signed in", { width: 1024, 
   await page.waitForSelector(".title .state.completed");
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("text=Download >> nth=0")]);
   assert.equal(statSync(await download.path()).size, (await call("GET", `/quantize/jobs/${job.id}`)).outputs[0].file_size);
+});
+
+browserTest(s, "two servers on one host sign in side by side", { width: 1024, expects: /status of 401/ }, async (page) => {
+  const home = join(s.server.home, "second"), other = new Server(home);
+  await other.start(["--token-file", join(home, "token")]);
+  try {
+    await page.goto(s.server.url + "/settings");
+    if (await page.locator("input[name=token]").count()) await signIn(page, token());
+    await page.waitForSelector("text=this browser has shown it");
+    await page.goto(other.url + "/settings");
+    await signIn(page, readFileSync(join(home, "token"), "utf8").trim());
+    await page.waitForSelector("text=this browser has shown it");
+    await page.click("button >> text=Sign out"); // of one is not that of the other
+    await page.waitForSelector("h1 >> text=Sign in");
+    await page.goto(s.server.url + "/settings");
+    await page.waitForSelector("text=this browser has shown it");
+  } finally { await other.stop(); }
 });
 
 browserTest(s, "who is signed out elsewhere is told, and comes back to the same page", { width: 1024, expects: /status of 401|net::ERR_/ }, async (page) => {

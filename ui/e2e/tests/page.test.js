@@ -117,6 +117,15 @@ browserTest("files that are there already are said, and replaced when that is wa
   await page.waitForFunction(() => document.querySelector(".command code")?.textContent?.includes("--provenance") && !document.querySelector(".summary > .primary")?.hasAttribute("disabled"));
   await page.click(".summary > .primary");
   await page.waitForSelector(".title .state.completed");
+  // four buttons stand in one row or two even ones, whatever the width
+  for (const width of [1920, 1280, 1024, 800]) {
+    await page.setViewportSize({ width, height: 900 });
+    await suite.settled(page);
+    const rows = await page.locator(".made tbody tr:first-child .actions > *").evaluateAll((l) => Object.values(l.reduce((/** @type {any} */ n, e) => { const y = Math.round(e.getBoundingClientRect().top); n[y] = (n[y] ?? 0) + 1; return n; }, {})));
+    assert.ok([[4], [2, 2]].some((want) => want.join() === rows.join()), `at ${width} px the buttons stand in rows of ${rows}`);
+    await suite.fits(page, `a finished job at ${width} px`);
+  }
+  await page.setViewportSize({ width: 1024, height: 900 });
   const [statement] = await Promise.all([page.waitForEvent("download"), page.click(".table a >> text=Provenance >> nth=0")]);
   assert.match(readFileSync(await statement.path(), "utf8"), /in-toto\.io\/Statement\/v1/);
   await page.click(".table a >> text=Inspect >> nth=0");
@@ -305,6 +314,35 @@ browserTest("the wall is walked through with the arrow keys", { width: 1024 }, a
   await page.locator('.point[aria-label^="Q5_K_M"]').focus();
   await page.keyboard.press("Space");
   assert.match(String(await page.textContent(".chosen")), /Q5_K_M/);
+});
+
+browserTest("throughput has a scale of bytes a second and of time, and its phases are told", { width: 1024 }, async (page) => {
+  await page.goto(s.server.url + "/settings");
+  await page.evaluate(async () => {
+    const { html, render } = await import("/static/vendor/preact.js");
+    const { Throughput } = await import("/static/js/charts.js");
+    const stage = (t) => (t < 30 ? "downloading" : t < 90 ? "quantizing" : "verifying");
+    const samples = Array.from({ length: 121 }, (_, t) => ({ t: 1e9 + t, v: t < 30 ? 80e6 : t < 90 ? 410e6 : 1.9e9, stage: stage(t) }));
+    const main = document.querySelector("main");
+    const box = document.createElement("div"), h1 = main?.querySelector("h1");
+    main?.replaceChildren(...(h1 ? [h1] : []), box);
+    render(html`<${Throughput} samples=${samples} over=${true} />`, box);
+  });
+  await page.waitForSelector(".spark svg");
+  const texts = (await page.locator(".spark svg text").allTextContents()).map((t) => t.replaceAll("\u202f", " "));
+  for (const t of ["0", "1 GB/s", "2 GB/s", "15 s", "30 s", "2 min", "Download", "Quantize", "Read back", "time since the start →"]) assert.ok(texts.includes(t), `${t} is not in ${texts}`);
+  const wide = await page.locator(".spark .stage rect").evaluateAll((l) => l.map((e) => e.getBoundingClientRect().width));
+  assert.ok(wide.length === 3 && Math.abs(wide[1] / wide[0] - 2) < 0.1 && Math.abs(wide[0] / wide[2] - 1) < 0.1, `phases of 30, 60 and 30 s are ${wide} wide`);
+  assert.match(await page.getAttribute(".spark svg", "aria-label"), /most 1\.90.GB\/s.*Download 30.s, Quantize 1.min, Read back 30.s/);
+  for (const width of [390, 1920]) {
+    await page.setViewportSize({ width, height: 900 });
+    await suite.settled(page);
+    await suite.fits(page, `throughput at ${width} px`);
+    const boxes = await page.locator(".spark .axis text").evaluateAll((l) => l.map((e) => e.getBoundingClientRect()).map((r) => ({ x: r.x, y: r.y, w: r.width, h: r.height })));
+    const over = boxes.filter((a, i) => boxes.some((b, k) => k > i && a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h - 3 && b.y < a.y + a.h - 3));
+    assert.deepEqual(over, [], `names of the axes that lie over others at ${width} px`);
+  }
+  await accessible(page, "throughput");
 });
 
 browserTest("a wall of ten thousand cells is drawn without a stutter", { width: 1024 }, async (page) => {

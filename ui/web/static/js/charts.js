@@ -133,14 +133,23 @@ const short = (s, room) => (s.length * 7.4 <= room ? s : `${s.slice(0, Math.max(
 
 /** @typedef {{t: number, v: number, stage: string}} Sample t: seconds, v: bytes a second */
 
-/** Bytes a second over time, the stages shaded. @param {{samples: Sample[], over: boolean}} p */
+/** What a stage is called in the picture. @type {Record<string, string>} */
+const stageNames = { downloading: "Download", preparing: "Prepare", quantizing: "Quantize", verifying: "Read back" };
+
+/** A round number that is not below x: 1, 2 or 5 times a power of ten. @param {number} x */
+const roundUp = (x) => { const p = 10 ** Math.floor(Math.log10(x)); return ([1, 2, 5].find((n) => n * p >= x * (1 - 1e-9)) ?? 10) * p; };
+
+/** Bytes a second over time, with both axes named and the stages shaded. @param {{samples: Sample[], over: boolean}} p */
 export function Throughput({ samples, over }) {
   const [ref, width] = useWidth();
-  const W = Math.max(200, width), H = 88, base = H - 20;
+  const W = Math.max(280, width), H = 176, left = 76, right = 16, top = 24, base = H - 40;
   const draw = samples.length > 1 && samples.some((s) => s.v > 0) && samples[samples.length - 1].t - samples[0].t >= 1;
-  const t0 = draw ? samples[0].t : 0, t1 = draw ? samples[samples.length - 1].t : 1;
-  const most = Math.max(1, ...samples.map((s) => s.v));
-  const X = (/** @type {number} */ t) => ((t - t0) / (t1 - t0)) * W, Y = (/** @type {number} */ v) => base - (v / most) * (base - 14);
+  if (!draw) return html`<div class="chart spark" ref=${ref}><p class="faint">${over ? "It was over before a rate could be measured." : "A rate is drawn after the first second."}</p></div>`;
+  const t0 = samples[0].t, span = samples[samples.length - 1].t - t0;
+  const most = Math.max(...samples.map((s) => s.v)), step = roundUp(most / 3), high = step * Math.ceil(most / step);
+  const X = (/** @type {number} */ t) => left + ((t - t0) / span) * (W - left - right), Y = (/** @type {number} */ v) => base - (v / high) * (base - top);
+  const every = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400].find((n) => (n / span) * (W - left - right) >= 88) ?? span;
+  const times = Array.from({ length: Math.floor(span / every) + 1 }, (_, i) => i * every);
   /** @type {{stage: string, from: number, to: number}[]} */
   const stages = [];
   for (const s of samples) {
@@ -148,15 +157,19 @@ export function Throughput({ samples, over }) {
     if (last && last.stage === s.stage) last.to = s.t;
     else { if (last) last.to = s.t; stages.push({ stage: s.stage, from: s.t, to: s.t }); }
   }
-  return html`<div class="chart spark" ref=${ref}>
-    ${!draw ? html`<p class="faint">${over ? "It was over before a rate could be measured." : "A rate is drawn after the first second."}</p>` : html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img" aria-label=${`Throughput: most ${rate(most)}, now ${rate(samples[samples.length - 1].v)}`}>
-      ${stages.map((s) => html`<g><rect class=${`stage ${s.stage}`} x=${X(s.from)} y="0" width=${Math.max(1, X(s.to) - X(s.from))} height=${base} />${X(s.to) - X(s.from) > 64 && html`<text x=${X(s.from) + 4} y=${H - 6}>${s.stage}</text>`}</g>`)}
-      <path class="area" d=${`M${X(t0)} ${base}L${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}L${X(t1)} ${base}Z`} />
+  const name = (/** @type {string} */ s) => stageNames[s] ?? s;
+  return html`<div class="chart spark" ref=${ref}>${width > 0 && html`<svg viewBox=${`0 0 ${W} ${H}`} width=${W} height=${H} role="img"
+      aria-label=${`Throughput over ${duration(span)}: most ${rate(most)}, ${over ? "at the end" : "now"} ${rate(samples[samples.length - 1].v)}. ${stages.map((s) => `${name(s.stage)} ${duration(s.to - s.from)}`).join(", ")}.`}>
+      ${stages.map((s) => html`<g class=${`stage ${s.stage}`}><rect x=${X(s.from)} y=${top} width=${Math.max(1, X(s.to) - X(s.from))} height=${base - top} /><title>${name(s.stage)}, ${duration(s.to - s.from)}</title>
+        ${X(s.to) - X(s.from) > 7 * name(s.stage).length + 8 && html`<text x=${X(s.from) + 4} y=${top - 6}>${name(s.stage)}</text>`}</g>`)}
+      <g class="axis">${Array.from({ length: Math.round(high / step) + 1 }, (_, i) => html`<g><line class="grid" x1=${left} x2=${W - right} y1=${Y(i * step)} y2=${Y(i * step)} /><text x=${left - 8} y=${Y(i * step) + 4} text-anchor="end">${i ? rate(i * step).replace(/\.0+(?=\D)/, "") : "0"}</text></g>`)}
+        ${times.map((t) => html`<g><line x1=${X(t0 + t)} x2=${X(t0 + t)} y1=${base} y2=${base + 4} /><text x=${X(t0 + t)} y=${base + 18} text-anchor="middle">${t ? duration(t) : "0"}</text></g>`)}
+        <line x1=${left} x2=${W - right} y1=${base} y2=${base} />
+        <text x=${W - right} y=${H - 4} text-anchor="end">time since the start →</text></g>
+      <path class="area" d=${`M${X(t0)} ${base}L${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}L${X(t0 + span)} ${base}Z`} />
       <path class="line" d=${`M${samples.map((s) => `${X(s.t)} ${Y(s.v)}`).join("L")}`} />
-      <text x=${W - 4} y="11" text-anchor="end">most ${rate(most)}</text>
-      <text x=${W - 4} y=${H - 6} text-anchor="end">after ${duration(t1 - t0)}</text>
-    </svg>`}
-  </div>`;
+    </svg>
+    <p class="legend">${[...new Set(stages.map((s) => s.stage))].map((s) => html`<span><i class=${`stage ${s}`}></i>${name(s)}</span>`)}<span class="faint num">most ${rate(most)}, in ${duration(span)}</span></p>`}</div>`;
 }
 
 /** One disk as a bar: what is used, this job's files, a download that stays in the cache, what is free afterwards. @param {{disk?: number, free: number, files: number, download: number}} p */

@@ -149,7 +149,7 @@ function Next({ job }) {
 }
 
 /** @param {{job: Job}} p */
-const Outputs = ({ job }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files of this job"><table class="table fold">
+const Outputs = ({ job }) => html`<div class="scroll" tabindex="0" role="region" aria-label="Files of this job"><table class="table fold made">
   <thead><tr><th>Type</th><th>State</th><th class="right">Size</th><th class="right">Bits a weight</th><th class="right">RMSE</th><th>SHA-256</th><th></th></tr></thead>
   <tbody>${job.outputs.map((o) => html`<tr>
     <th class="mono">${o.quant_type}</th>
