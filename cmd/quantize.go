@@ -23,6 +23,7 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 	f.StringVarP(&r.Dir, "output", "o", "", "folder for the outputs (default: the working directory)")
 	f.StringVar(&r.Revision, "revision", "", "branch, tag or commit of a Hub model (default: main)")
 	f.StringVar(&r.Mmproj, "mmproj", "", "`type` of the mmproj file, which holds what a model sees or hears with: F16, BF16, F32, Q8_0 or none\n(default: F16 where the model has such a thing)")
+	f.StringVar(&r.MergeLora, "merge-lora", "", "LoRA `adapter` to add to the weights: a Hub id, or a folder with adapter_model.safetensors\nand adapter_config.json")
 	f.BoolVar(&r.Pure, "pure", false, "give every tensor the same type, without the file type's mix")
 	f.BoolVar(&r.LeaveOutput, "leave-output-tensor", false, "keep output.weight as it is")
 	f.StringVar(&r.OutputType, "output-tensor-type", "", "tensor `type` of output.weight")

@@ -161,7 +161,7 @@ func copyFile(dst, src string) error {
 }
 
 // cached finds a model in the cache without asking the Hub. The error says what is missing.
-func (c *Client) cached(repo, revision string) (commit, dir string, err error) {
+func (c *Client) cached(repo, revision string, adapter bool) (commit, dir string, err error) {
 	who := "model " + strconv.Quote(repo)
 	commit = c.readRef(repo, revision)
 	if commit == "" {
@@ -171,10 +171,14 @@ func (c *Client) cached(repo, revision string) (commit, dir string, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return "", "", &Error{Kind: ErrOffline, Message: who + " is not in the cache " + c.cache}
 	}
-	if !folder(dir).has("config.json") {
-		return "", "", &Error{Kind: ErrOffline, Message: who + " is in the cache without its config.json"}
+	config := "config.json"
+	if adapter {
+		config = AdapterConfig
 	}
-	if _, err := findWeights(who, folder(dir)); err != nil {
+	if !folder(dir).has(config) {
+		return "", "", &Error{Kind: ErrOffline, Message: who + " is in the cache without its " + config}
+	}
+	if _, err := findWeights(who, folder(dir), adapter); err != nil {
 		return "", "", &Error{Kind: ErrOffline, Message: "the cache has only a part", Cause: err}
 	}
 	return commit, dir, nil

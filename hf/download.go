@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -69,7 +70,7 @@ func (c *Client) Needed(ctx context.Context, ref Ref) (toFetch, total int64, err
 		return 0, 0, err
 	}
 	if m.info == nil {
-		ck, err := OpenDir(m.dir)
+		ck, err := openDir(m.dir, m.adapter)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -102,6 +103,8 @@ type model struct {
 	dir    string   // of the snapshot
 	info   *listing // nil for a model in the cache
 	byName map[string]*hubFile
+
+	adapter bool // of the files, those of a LoRA adapter count
 }
 
 // find asks the Hub for the model. Offline, or if the Hub can't be reached, a complete model in the cache will do.
@@ -115,7 +118,7 @@ func (c *Client) find(ctx context.Context, ref Ref) (*model, error) {
 	if c.invalid != nil && !c.offline {
 		return nil, fmt.Errorf("model %q: %w", ref.Repo, c.invalid)
 	}
-	commit, dir, cacheErr := c.cached(ref.Repo, revisionOf(ref))
+	commit, dir, cacheErr := c.cached(ref.Repo, revisionOf(ref), ref.Adapter)
 	if c.offline {
 		if cacheErr != nil {
 			return nil, &Error{
@@ -123,7 +126,7 @@ func (c *Client) find(ctx context.Context, ref Ref) (*model, error) {
 				hint: "unset HF_HUB_OFFLINE for the first run: nexus-quant fetches what is missing",
 			}
 		}
-		return &model{client: c, repo: ref.Repo, commit: commit, dir: dir}, nil
+		return &model{client: c, repo: ref.Repo, commit: commit, dir: dir, adapter: ref.Adapter}, nil
 	}
 	retries := maxRetries
 	if cacheErr == nil {
@@ -132,11 +135,11 @@ func (c *Client) find(ctx context.Context, ref Ref) (*model, error) {
 	info, err := c.resolve(ctx, ref.Repo, revisionOf(ref), retries)
 	if err != nil {
 		if cacheErr == nil && errors.Is(err, ErrOffline) {
-			return &model{client: c, repo: ref.Repo, commit: commit, dir: dir}, nil
+			return &model{client: c, repo: ref.Repo, commit: commit, dir: dir, adapter: ref.Adapter}, nil
 		}
 		return nil, err
 	}
-	m := &model{client: c, repo: ref.Repo, commit: info.Commit, dir: c.snapshotDir(ref.Repo, info.Commit), info: info, byName: map[string]*hubFile{}}
+	m := &model{client: c, repo: ref.Repo, commit: info.Commit, dir: c.snapshotDir(ref.Repo, info.Commit), info: info, byName: map[string]*hubFile{}, adapter: ref.Adapter}
 	for _, f := range info.Files {
 		m.byName[f.Name] = &hubFile{remoteFile: f, client: c, info: info}
 	}
@@ -189,7 +192,7 @@ func (m *model) files(ctx context.Context) ([]*hubFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := findWeights(fmt.Sprintf("model %q", m.repo), m)
+	weights, err := findWeights(fmt.Sprintf("model %q", m.repo), m, m.adapter)
 	if err != nil {
 		return nil, err
 	}
@@ -199,13 +202,16 @@ func (m *model) files(ctx context.Context) ([]*hubFile, error) {
 	return small, nil
 }
 
+// besideAdapters are the small files that say something of an adapter. Tokenizers that lie beside one are the model's.
+var besideAdapters = []string{AdapterConfig, "README.md", "config.json", "generation_config.json"}
+
 // fetchSmall brings the small files into the cache.
 func (m *model) fetchSmall(ctx context.Context) ([]*hubFile, error) {
 	var small []*hubFile
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxConnections)
 	for _, f := range m.info.Files {
-		if !isSmall(f.Name) || f.Size > maxSmallFile {
+		if !isSmall(f.Name) || f.Size > maxSmallFile || m.adapter && !slices.Contains(besideAdapters, f.Name) {
 			continue
 		}
 		h := m.byName[f.Name]

@@ -18,7 +18,12 @@ const maxSmallFile = 256 << 20
 // model.safetensors.index.json, or in the same of PyTorch (pytorch_model.bin). All headers are read and checked, no weights. A snapshot of
 // the Hugging Face cache is such a folder too: its links are followed, and its path gives Repo and Commit.
 // Close the checkpoint after use.
-func OpenDir(dir string) (*Checkpoint, error) {
+func OpenDir(dir string) (*Checkpoint, error) { return openDir(dir, false) }
+
+// OpenAdapterDir opens a LoRA adapter in a local folder as OpenDir does a model.
+func OpenAdapterDir(dir string) (*Checkpoint, error) { return openDir(dir, true) }
+
+func openDir(dir string, adapter bool) (*Checkpoint, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -30,7 +35,7 @@ func OpenDir(dir string) (*Checkpoint, error) {
 		c.Name = repo[strings.LastIndexByte(repo, '/')+1:]
 		who = fmt.Sprintf("model %q", repo)
 	}
-	weights, err := findWeights(who, c.files)
+	weights, err := findWeights(who, c.files, adapter)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type Ref struct {
 	Repo     string // of a Hub model: "org/name", or "name" of the oldest ones
 	Revision string // of a Hub model: branch, tag or commit; "" for its main branch
 	Path     string // of a folder or file, "~" expanded
+	Adapter  bool   // its LoRA adapter is meant, not a whole model
 }
 
 // String gives the reference in the form that ParseRef reads.

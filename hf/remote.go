@@ -28,7 +28,7 @@ func (c *Client) OpenRemote(ctx context.Context, ref Ref) (*Checkpoint, error) {
 	}
 	var ck *Checkpoint
 	if m.info == nil {
-		ck, err = OpenDir(m.dir)
+		ck, err = openDir(m.dir, m.adapter)
 	} else {
 		ck, err = m.open(ctx)
 	}
@@ -50,10 +50,10 @@ func (m *model) open(ctx context.Context) (*Checkpoint, error) {
 		whole = whole && m.client.hasFile(m.repo, m.commit, &f.remoteFile)
 	}
 	if whole {
-		return OpenDir(m.dir)
+		return openDir(m.dir, m.adapter)
 	}
 	who := fmt.Sprintf("model %q", m.repo)
-	weights, err := findWeights(who, m)
+	weights, err := findWeights(who, m, m.adapter)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ var smallFiles = []string{
 	"config*.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "modules.json", indexFile, torchIndexFile,
 	"tokenizer*", "tekken.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "sentencepiece*.model", "spiece.model",
 	"*.tiktoken", "tiktoken.model",
-	"chat_template*.json", "chat_template*.jinja", "README.md",
+	"chat_template*.json", "chat_template*.jinja", "README.md", AdapterConfig,
 }
 
 // isSmall reports whether a file is read whole.
@@ -155,7 +155,7 @@ func wanted(name string) bool {
 	if isSmall(name) || strings.HasSuffix(name, ".safetensors") {
 		return true
 	}
-	for _, pattern := range []string{"pytorch_model*.bin", "adapter_config.json", "*.gguf"} {
+	for _, pattern := range []string{"pytorch_model*.bin", "adapter_model.bin", "*.gguf"} {
 		if ok, _ := path.Match(pattern, name); ok {
 			return true
 		}

@@ -21,7 +21,13 @@ const (
 	indexFile       = "model.safetensors.index.json"
 	singleTorchFile = "pytorch_model.bin"
 	torchIndexFile  = "pytorch_model.bin.index.json"
+
+	// AdapterConfig is the file that says how an adapter is applied.
+	AdapterConfig = "adapter_config.json"
 )
+
+// adapterFiles are the files that an adapter's weights can be in.
+var adapterFiles = []string{"adapter_model.safetensors", "adapter_model.bin"}
 
 // layout says where a model's weights are: the shards by name and, of a sharded model, what each must hold.
 type layout struct {
@@ -32,7 +38,20 @@ type layout struct {
 
 // findWeights decides where the weights are, from the names of the model's files and its index. As in transformers,
 // safetensors go before files of PyTorch, and a single file before an index. who names the model in messages.
-func findWeights(who string, files fileReader) (layout, error) {
+//
+// Of an adapter there is one file at most.
+func findWeights(who string, files fileReader, adapter bool) (layout, error) {
+	if adapter {
+		for _, name := range adapterFiles {
+			if files.has(name) {
+				return layout{shards: []string{name}}, nil
+			}
+		}
+		return layout{}, &Error{
+			Kind: ErrNoWeights, Message: fmt.Sprintf("%s: no adapter: neither %s nor %s", who, adapterFiles[0], adapterFiles[1]),
+			hint: "a LoRA adapter is a folder or a Hub id with " + adapterFiles[0] + " and " + AdapterConfig + ", as peft saves it",
+		}
+	}
 	for _, kind := range []struct{ single, index, suffix string }{
 		{singleFile, indexFile, ".safetensors"},
 		{singleTorchFile, torchIndexFile, ".bin"},
@@ -142,9 +161,9 @@ func noWeights(who string, names []string) error {
 		e.Kind = ErrIncomplete
 		e.Message = "has shards of weights, but no " + torchIndexFile
 		e.hint = "fetch " + torchIndexFile + " from where the shards came from"
-	case has("adapter_model.safetensors"), has("adapter_config.json"):
+	case has(adapterFiles[0]), has(AdapterConfig):
 		e.Message = "is an adapter (LoRA), not a whole model"
-		e.hint = "merge it into its base model first: model.merge_and_unload() in peft"
+		e.hint = "name its base model and pass --merge-lora with the adapter, or pass --base with its base model to make an adapter file"
 	case has("consolidated*.safetensors"):
 		e.Message = "has weights in the consolidated layout only"
 		e.hint = "take the model's Hugging Face version, with " + singleFile + " or " + indexFile

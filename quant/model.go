@@ -27,6 +27,7 @@ type Model struct {
 	Files    []SourceFile
 	Tower    *Model // what sees or hears, for a file of its own; nil for none
 
+	memory   int64 // bytes that reading the tensors takes, beside the buffers of a run
 	towerErr error // why there is none, although some tensors see or hear
 	tensors  []modelTensor
 }
@@ -68,7 +69,13 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 			m.Tower, m.towerErr = nil, err
 		}
 	}
-	m.Files, err = checkpointFiles(c)
+	if m.Files, err = checkpointFiles(c); err != nil || o.Merge == nil {
+		return m, err
+	}
+	m.Name += "-" + o.Merge.Checkpoint.Name
+	m.memory = mapped.Memory
+	files, err := checkpointFiles(o.Merge.Checkpoint)
+	m.Files = append(m.Files, files...)
 	return m, err
 }
 
@@ -121,6 +128,9 @@ func checkpointFiles(c *hf.Checkpoint) ([]SourceFile, error) {
 	var names []string
 	for _, t := range c.Tensors {
 		names = append(names, t.File)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, hf.AdapterConfig)); err == nil {
+		names = append(names, hf.AdapterConfig) // says how strong an adapter is
 	}
 	slices.Sort(names)
 	var files []SourceFile

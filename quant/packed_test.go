@@ -16,6 +16,12 @@ import (
 // filesOf quantizes a checkpoint under a name and returns the files' bytes by their types.
 func filesOf(t *testing.T, c *archtest.Checkpoint, name string, o RunOptions, types ...string) (map[string][]byte, *Model) {
 	t.Helper()
+	return filesWith(t, c, name, arch.Options{}, o, types...)
+}
+
+// filesWith is filesOf with options for the mapping.
+func filesWith(t *testing.T, c *archtest.Checkpoint, name string, mapping arch.Options, o RunOptions, types ...string) (map[string][]byte, *Model) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
 	c.Write(t, dir)
 	ck, err := hf.OpenDir(dir)
@@ -23,7 +29,7 @@ func filesOf(t *testing.T, c *archtest.Checkpoint, name string, o RunOptions, ty
 		t.Fatal(err)
 	}
 	defer ck.Close()
-	m, err := FromCheckpoint(ck, arch.Options{})
+	m, err := FromCheckpoint(ck, mapping)
 	if err != nil {
 		t.Fatal(err)
 	}

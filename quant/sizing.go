@@ -82,7 +82,7 @@ func (p *Plan) sizeFor(threads int, slab, panel int64, measure bool) sizing {
 	if measure {
 		s.floats = 2
 	}
-	s.fixed = baseMemory
+	s.fixed = baseMemory + p.Model.memory
 	for i := range p.Outputs {
 		s.fixed += 2 * int64(len(p.Outputs[i].Layout.Header()))
 	}

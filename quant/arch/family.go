@@ -9,6 +9,7 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/hf/safetensors"
 	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
+	"github.com/nexus-quant/nexus-quant/quant/dequant"
 )
 
 // all is the table of model families. A new one is a file of its own and a line here.
@@ -131,6 +132,8 @@ func (e *UnsupportedError) Hint() string {
 type Options struct {
 	Name string // general.name; "" finds it
 	Pre  string // name of the pre-tokenizer, for a tokenizer.json that isn't recognised
+
+	Merge *Adapter // is added to the weights; nil for none
 }
 
 // mapping is one run of Map.
@@ -147,6 +150,7 @@ type mapping struct {
 	name    string // of the checkpoint
 	sources []*safetensors.Tensor
 	model   *Model
+	merger  *dequant.Merger // of an adapter; nil for none
 }
 
 // Map turns a checkpoint into the tensors and the metadata that llama.cpp's converter would write, from
@@ -171,6 +175,11 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 	m := &mapping{family: f, tower: towerOf(cfg.root), config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
 	if c, err = m.unpack(c); err != nil {
 		return nil, err
+	}
+	if o.Merge != nil {
+		if c, err = m.merge(c, o.Merge); err != nil {
+			return nil, err
+		}
 	}
 	m.sources = c.Tensors
 	for key, v := range f.defaults {

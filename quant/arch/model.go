@@ -16,6 +16,7 @@ type Model struct {
 	Warnings []string      // what was left out and may matter to the user
 	Tower    *Model        // what sees or hears, for a file of its own; nil for none
 	TowerErr error         // why there is none although some tensors see or hear
+	Memory   int64         // bytes that reading the tensors takes at most, beside what is read
 }
 
 // Tensor is one tensor of the output and the way to its values.

@@ -300,6 +300,9 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 	if *m.config.err != nil {
 		return Tensor{}, *m.config.err
 	}
+	if err := m.alike(w.parts); err != nil {
+		return Tensor{}, err
+	}
 	for _, t := range w.parts {
 		if !slices.Equal(t.Shape, shape) {
 			return Tensor{}, fmt.Errorf("tensor %q (%s): shape %v, config.json makes it %v", t.Name, t.File, t.Shape, shape)

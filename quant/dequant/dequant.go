@@ -174,14 +174,19 @@ func putFloats(dst []byte, x []float32) {
 // readBytes reads n values of t of one byte each, or n bytes, from first on.
 func readBytes(t *safetensors.Tensor, first, n int64) ([]byte, error) {
 	b := make([]byte, n)
+	return b, readFull(t, b, first)
+}
+
+// readFull fills b with the bytes of t from first on.
+func readFull(t *safetensors.Tensor, b []byte, first int64) error {
 	k, err := t.ReadAt(b, first)
 	if k == len(b) {
-		return b, nil
+		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return nil, err
+	return err
 }
 
 // readFloats reads n floating-point numbers of t from first on.
@@ -192,15 +197,20 @@ func readFloats(t *safetensors.Tensor, first, n int64) ([]float32, error) {
 		return nil, err
 	}
 	out := make([]float32, n)
-	switch t.DType {
-	case safetensors.F16:
-		kernels.F16ToF32(out, b)
-	case safetensors.BF16:
-		kernels.BF16ToF32(out, b)
-	default:
-		kernels.F32FromBytes(out, b)
-	}
+	decode(out, b, t.DType)
 	return out, nil
+}
+
+// decode turns stored numbers into float32.
+func decode(dst []float32, b []byte, dtype safetensors.DType) {
+	switch dtype {
+	case safetensors.F16:
+		kernels.F16ToF32(dst, b)
+	case safetensors.BF16:
+		kernels.BF16ToF32(dst, b)
+	default:
+		kernels.F32FromBytes(dst, b)
+	}
 }
 
 // readWords reads n numbers of 32 bits of t from first on.

@@ -122,6 +122,7 @@ type Config struct {
 	EmbeddingType      string       `json:"token_embedding_type,omitempty"`
 	TensorTypes        []TensorRule `json:"tensor_types,omitempty"`
 	Mmproj             string       `json:"mmproj,omitempty"`
+	MergeLora          string       `json:"merge_lora,omitempty"`
 	AllowRequantize    bool         `json:"allow_requantize"`
 	Force              bool         `json:"force"`
 	Provenance         bool         `json:"provenance"`

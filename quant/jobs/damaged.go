@@ -39,7 +39,7 @@ func (e *DamagedError) Hint() string {
 
 // damaged marks what is wrong with a local model's files and has no class of its own.
 func damaged(path string, err error) error {
-	if ClassOf(err) != Failed {
+	if err == nil || ClassOf(err) != Failed {
 		return err
 	}
 	return &DamagedError{path, err}

@@ -37,7 +37,7 @@ func ClassOf(err error) Class {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, ErrInterrupted):
 		return Cancelled
-	case isA[*quant.PresetError](err), isA[*quant.ImatrixError](err), isA[*quant.TowerPresetError](err), isA[*quant.NoTowerError](err), isA[*arch.UnsupportedError](err), isA[*arch.QuantizedError](err), errors.Is(err, hf.ErrNoWeights):
+	case isA[*quant.PresetError](err), isA[*quant.ImatrixError](err), isA[*quant.TowerPresetError](err), isA[*quant.NoTowerError](err), isA[*arch.UnsupportedError](err), isA[*arch.QuantizedError](err), isA[*arch.AdapterError](err), errors.Is(err, hf.ErrNoWeights):
 		return Unsupported
 	case isA[*UsageError](err), isA[FieldErrors](err), errors.Is(err, registry.ErrAmbiguous):
 		return BadRequest

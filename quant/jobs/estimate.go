@@ -162,6 +162,13 @@ func (s *Service) estimate(ctx context.Context, job *planned, timed bool) (*Esti
 			return nil, err
 		}
 	}
+	if job.lora.onHub() {
+		n, _, err := s.hub.Needed(ctx, job.lora.ref)
+		if err != nil {
+			return nil, err
+		}
+		e.DownloadBytes += n
+	}
 	for i := range p.Outputs {
 		out := &p.Outputs[i]
 		oe := OutputEstimate{

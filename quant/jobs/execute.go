@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/quant"
@@ -88,7 +89,7 @@ func (s *Service) execute(ctx context.Context, r *Request, resume quant.Resume, 
 		return x, err
 	}
 	watch.Planned(x.estimate)
-	if job.kind == HuggingFace {
+	if job.kind == HuggingFace || job.lora.onHub() {
 		if x.planned, err = s.download(ctx, r, job, watch); err != nil {
 			return x, err
 		}
@@ -173,22 +174,34 @@ func (x *executed) result(r *Request, id string) *Result {
 	return result
 }
 
-// download fetches the weights of a Hub model at the commit that was planned, and plans again from the files.
+// download fetches the weights of a Hub model at the commit that was planned, and those of an adapter, and plans again
+// from the files.
 func (s *Service) download(ctx context.Context, r *Request, job *planned, watch Observer) (*planned, error) {
-	ref := job.ref
-	ref.Revision = job.Commit
-	dir, _, err := s.hub.Download(ctx, ref, func(p hf.Progress) {
+	report := func(p hf.Progress) {
 		watch.Progress(Progress{Stage: Downloading, Item: p.File, ItemsDone: p.FilesDone, Items: p.Files, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal})
-	})
+	}
+	dir := job.ref.Path
+	if job.kind == HuggingFace {
+		ref := job.ref
+		ref.Revision = job.Commit
+		var err error
+		if dir, _, err = s.hub.Download(ctx, ref, report); err != nil {
+			return job, err
+		}
+	}
+	lora, err := s.fetchLora(ctx, job.lora, report)
 	if err != nil {
 		return job, err
 	}
 	c, err := hf.OpenDir(dir)
 	if err != nil {
-		return job, err
+		return job, errors.Join(err, lora.close())
 	}
-	c.Name, c.Repo, c.Revision, c.Commit = job.Name, job.Repo, job.Revision, job.Commit
-	src, err := fromCheckpoint(c, job.ref, HuggingFace, r)
+	if job.kind == HuggingFace {
+		c.Name = job.ref.Repo[strings.LastIndexByte(job.ref.Repo, '/')+1:]
+		c.Repo, c.Revision, c.Commit = job.Repo, job.Revision, job.Commit
+	}
+	src, err := fromCheckpoint(c, job.ref, r, lora)
 	if err != nil {
 		return job, err
 	}

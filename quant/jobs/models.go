@@ -123,8 +123,12 @@ func (x *executed) registered(o quant.Result, r *Request, job string) registry.M
 	meta := &x.Metadata
 	arch := x.Arch()
 	key := func(name string) int64 { n, _ := meta.Int(arch + "." + name); return n }
+	id := cmp.Or(x.Repo, x.Name)
+	if x.lora != nil { // not the model that the Hub has
+		id = x.Name
+	}
 	m := registry.Model{
-		ID: cmp.Or(x.Repo, x.Name), Path: o.Path, FileType: o.Type, Architecture: arch, SourceModel: r.Model, Commit: x.Commit,
+		ID: id, Path: o.Path, FileType: o.Type, Architecture: arch, SourceModel: r.Model, Commit: x.Commit,
 		Parameters: x.Parameters(), ContextLength: key("context_length"), Bytes: o.Bytes, BitsPerWeight: o.BitsPerWeight, SHA256: o.SHA256, JobID: job,
 		Hyper: hyper(meta, arch),
 	}

@@ -20,6 +20,7 @@ type source struct {
 	*quant.Model
 	kind  Kind
 	ref   hf.Ref
+	lora  *adapter // that is merged into it; nil for none
 	paths []string // local files or folder that weights are read from; none for a Hub model
 	close func() error
 }
@@ -36,7 +37,21 @@ const (
 
 // resolve says what a request's model is.
 func (s *Service) resolve(r *Request) (hf.Ref, error) {
-	name := r.Model
+	ref, err := r.ref(r.Model)
+	if err != nil {
+		return ref, err
+	}
+	if r.Revision != "" {
+		if ref.Kind != hf.Hub {
+			return ref, usage("revision %q: only a Hub model has revisions, %s is local", r.Revision, r.Model)
+		}
+		ref.Revision = r.Revision
+	}
+	return ref, nil
+}
+
+// ref says what a name in the request means.
+func (r *Request) ref(name string) (hf.Ref, error) {
 	if r.Base != "" {
 		// a relative path is one of the folder that the request came from
 		if _, err := os.Stat(r.path(name)); err == nil {
@@ -46,12 +61,6 @@ func (s *Service) resolve(r *Request) (hf.Ref, error) {
 	ref, err := hf.ParseRef(name)
 	if err != nil {
 		return ref, badRef(err)
-	}
-	if r.Revision != "" {
-		if ref.Kind != hf.Hub {
-			return ref, usage("revision %q: only a Hub model has revisions, %s is local", r.Revision, r.Model)
-		}
-		ref.Revision = r.Revision
 	}
 	return ref, nil
 }
@@ -83,22 +92,22 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 	if err := checkPreTokenizer(r, ref); err != nil {
 		return nil, err
 	}
-	switch kind := kindOf(ref); kind {
-	case GGUF:
+	if kindOf(ref) == GGUF {
+		if r.MergeLora != "" {
+			return nil, &UsageError{Err: fmt.Errorf("merge-lora: %s is a GGUF file, and an adapter is merged into a model in Hugging Face layout", r.Model), hint: "name the Hub id or the folder that the file was made from"}
+		}
 		return openGGUF(ref)
-	case Local:
-		c, err := hf.OpenDir(ref.Path)
-		if err != nil {
-			return nil, damaged(ref.Path, err)
-		}
-		return fromCheckpoint(c, ref, kind, r)
-	default:
-		c, err := s.hub.OpenRemote(ctx, ref)
-		if err != nil {
-			return nil, err
-		}
-		return fromCheckpoint(c, ref, kind, r)
 	}
+	c, err := s.openCheckpoint(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	lora, err := s.openLora(ctx, r)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return fromCheckpoint(c, ref, r, lora)
 }
 
 // checkPreTokenizer refuses a name that llama.cpp doesn't have before anything is fetched.
@@ -117,14 +126,32 @@ func checkPreTokenizer(r *Request, ref hf.Ref) error {
 // PreTokenizers lists the names that a request can give to a pre-tokenizer.
 func PreTokenizers() []string { return arch.PreTokenizers() }
 
-func fromCheckpoint(c *hf.Checkpoint, ref hf.Ref, kind Kind, r *Request) (*source, error) {
-	m, err := quant.FromCheckpoint(c, arch.Options{Pre: r.PreTokenizer})
-	if err != nil {
-		c.Close()
+// openCheckpoint opens a model or an adapter in Hugging Face layout without fetching weights.
+func (s *Service) openCheckpoint(ctx context.Context, ref hf.Ref) (*hf.Checkpoint, error) {
+	switch {
+	case ref.Kind == hf.Hub:
+		return s.hub.OpenRemote(ctx, ref)
+	case ref.Adapter:
+		c, err := hf.OpenAdapterDir(ref.Path)
+		return c, damaged(ref.Path, err)
+	}
+	c, err := hf.OpenDir(ref.Path)
+	return c, damaged(ref.Path, err)
+}
+
+// fromCheckpoint maps a model, which it closes if it fails.
+func fromCheckpoint(c *hf.Checkpoint, ref hf.Ref, r *Request, lora *adapter) (*source, error) {
+	src := &source{kind: kindOf(ref), ref: ref, lora: lora, close: func() error { return errors.Join(c.Close(), lora.close()) }}
+	o := arch.Options{Pre: r.PreTokenizer}
+	if lora != nil {
+		o.Merge = lora.Adapter
+	}
+	var err error
+	if src.Model, err = quant.FromCheckpoint(c, o); err != nil {
+		src.close()
 		return nil, err
 	}
-	src := &source{Model: m, kind: kind, ref: ref, close: c.Close}
-	if kind == Local {
+	if src.kind == Local {
 		src.paths = []string{ref.Path}
 	}
 	return src, nil

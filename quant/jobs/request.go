@@ -22,6 +22,7 @@ type Request struct {
 	Base            string   // folder that paths are relative to; "" is the working directory
 	Model           string   // Hub id, folder or GGUF file
 	Revision        string   // of a Hub model; overrides the one in Model
+	MergeLora       string   `json:",omitempty"` // LoRA adapter to add to the weights: Hub id or folder
 	Types           []string // file types: "Q4_K_M"
 	Mmproj          string   `json:",omitempty"` // file types of what sees or hears, by commas; "" for F16 where there is such a thing, "none"
 	Dir             string   // for the outputs; "" is the working directory

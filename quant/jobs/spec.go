@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/quant"
 )
 
@@ -115,7 +116,7 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 	r := &Request{
 		Name: spec.Name, Priority: spec.Priority, Model: strings.TrimSpace(spec.SourceModel), Revision: spec.Revision, Types: spec.Types, Dir: spec.OutputDir,
 		Pure: c.Pure, LeaveOutput: c.LeaveOutput, OutputType: c.OutputType, EmbeddingType: c.EmbeddingType, AllowRequantize: c.AllowRequantize,
-		Mmproj: c.Mmproj, Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
+		Mmproj: c.Mmproj, MergeLora: strings.TrimSpace(c.MergeLora), Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
 	}
 	if spec.Description != nil {
 		r.Description = *spec.Description
@@ -139,7 +140,7 @@ func (r *Request) config() Config {
 	c := Config{
 		UseImatrix: r.Imatrix != "", ImatrixFile: r.Imatrix, Threads: r.Threads, MaxMemory: r.MaxMemory, VerifyOutput: &verify,
 		Pure: r.Pure, LeaveOutput: r.LeaveOutput, OutputType: r.OutputType, EmbeddingType: r.EmbeddingType,
-		Mmproj: r.Mmproj, AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
+		Mmproj: r.Mmproj, MergeLora: r.MergeLora, AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
 	}
 	for _, t := range r.TensorTypes {
 		if i := strings.LastIndex(t, "="); i >= 0 {
@@ -218,7 +219,13 @@ func (s *Service) allowed(r *Request, kind Kind) error {
 	if kind != "" && kind != kindOf(ref) {
 		return usage("source %q is %s, not %s", r.Model, kindOf(ref), kind)
 	}
-	for _, path := range []string{ref.Path, r.Imatrix, r.Dir} {
+	lora := hf.Ref{}
+	if r.MergeLora != "" {
+		if lora, err = r.loraRef(); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{ref.Path, lora.Path, r.Imatrix, r.Dir} {
 		if path == "" {
 			continue
 		}

@@ -1,0 +1,124 @@
+package arch_test
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/quant/arch"
+	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
+)
+
+// openAdapter writes an adapter and reads it.
+func openAdapter(t *testing.T, a *archtest.Adapter) (*arch.Adapter, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "style")
+	a.Write(t, dir)
+	c, err := hf.OpenAdapterDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return arch.ReadAdapter(c)
+}
+
+// brokenAdapters are adapters for the q_proj of tiny-qwen3 with one thing wrong, by what the error says.
+var brokenAdapters = map[string]func(a *archtest.Adapter){
+	`peft_type IA3, want LORA`:                                  func(a *archtest.Adapter) { a.Config["peft_type"] = "IA3" },
+	`bias "all": it changes`:                                    func(a *archtest.Adapter) { a.Config["bias"] = "all" },
+	`use_dora is set`:                                           func(a *archtest.Adapter) { a.Config["use_dora"] = true },
+	`lora_bias is set`:                                          func(a *archtest.Adapter) { a.Config["lora_bias"] = true },
+	`modules_to_save is set: [lm_head]`:                         func(a *archtest.Adapter) { a.Config["modules_to_save"] = []string{"lm_head"} },
+	`trainable_token_indices is set`:                            func(a *archtest.Adapter) { a.Config["trainable_token_indices"] = map[string]any{"x": []int{1}} },
+	`lora_alpha is missing, or is no number`:                    func(a *archtest.Adapter) { a.Config["lora_alpha"] = nil }, // as NaN is read
+	`lora_alpha: want a number`:                                 func(a *archtest.Adapter) { a.Config["lora_alpha"] = "16" },
+	`lora_alpha 1e+300 is no strength`:                          func(a *archtest.Adapter) { a.Config["lora_alpha"] = 1e300 },
+	`lora_A.weight" has rank 4, adapter_config.json makes it 8`: func(a *archtest.Adapter) { a.Config["r"] = 8 },
+	`has rank 4, adapter_config.json makes it 2`:                func(a *archtest.Adapter) { a.Config["rank_pattern"] = map[string]any{"q_proj": 2} },
+	`rank_pattern.q_proj: want a number`:                        func(a *archtest.Adapter) { a.Config["rank_pattern"] = map[string]any{"q_proj": "x"} },
+	`rank_pattern: want an object`:                              func(a *archtest.Adapter) { a.Config["rank_pattern"] = 4 },
+	`alpha_pattern: error parsing regexp`:                       func(a *archtest.Adapter) { a.Config["alpha_pattern"] = map[string]any{"(": 2} },
+	`patterns "q_proj" and "self_attn.q_proj" both fit`: func(a *archtest.Adapter) {
+		a.Config["alpha_pattern"] = map[string]any{"q_proj": 2, "self_attn.q_proj": 3}
+	},
+	`lora_A.weight" has no lora_B beside it`: func(a *archtest.Adapter) { a.Tensors = a.Tensors[:1] },
+	`lora_B.weight" has no lora_A beside it`: func(a *archtest.Adapter) { a.Tensors = a.Tensors[1:] },
+	`tensor "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector" is neither lora_A nor lora_B`: func(a *archtest.Adapter) {
+		a.Tensors = append(a.Tensors, archtest.Tensor{Name: "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", DType: "F32", Shape: []int64{1}, Data: make([]byte, 4)})
+	},
+	`are both for "model.layers.0.self_attn.q_proj.weight"`: func(a *archtest.Adapter) {
+		twice := a.Tensors[0]
+		twice.Name = strings.Replace(twice.Name, "lora_A.", "lora_A.default.", 1)
+		a.Tensors = append(a.Tensors, twice)
+	},
+	`shape [1024], want rank and inputs`: func(a *archtest.Adapter) { a.Tensors[0].Shape = []int64{1024} },
+	`needs [rank, 256] and [512, rank]`: func(a *archtest.Adapter) { // the ranks differ
+		a.Tensors[1].Shape, a.Tensors[1].Data = []int64{512, 3}, make([]byte, 4*512*3)
+	},
+	`q_proj.lora_B.weight" of shape [256 8] (adapter_model.safetensors): "model.layers.0.self_attn.q_proj.weight"`: func(a *archtest.Adapter) {
+		a.Tensors[1].Shape = []int64{256, 8}
+	},
+	`dtype I32, want one of`: func(a *archtest.Adapter) { a.Tensors[0].DType = "I32" },
+	`tensor "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight" is for no weight of the model`: func(a *archtest.Adapter) {
+		for i := range a.Tensors[:2] {
+			a.Tensors[i].Name = strings.Replace(a.Tensors[i].Name, "layers.0", "layers.7", 1)
+		}
+	},
+}
+
+func TestBrokenAdaptersAreNamed(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tiny")
+	base := archtest.New(archtest.Qwen3)
+	base.Write(t, dir)
+	c, err := hf.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for want, breaks := range brokenAdapters {
+		a := archtest.NewAdapter(base, 4, "layers.0.self_attn.q_proj")
+		breaks(a)
+		adapter, err := openAdapter(t, a)
+		if err == nil {
+			_, err = arch.Map(c, arch.Options{Merge: adapter})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestScaledWeightsTakeNoAdapter merges into weights that are FP8.
+func TestScaledWeightsTakeNoAdapter(t *testing.T) {
+	t.Parallel()
+	c := archtest.New(archtest.FP8)
+	adapter, err := openAdapter(t, archtest.NewAdapter(archtest.New(archtest.Qwen3), 4, "q_proj"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = mapChanged(t, archtest.FP8, arch.Options{Merge: adapter}, func(*archtest.Checkpoint) {})
+	var refused *arch.AdapterError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "F8_E4M3") || refused.Hint() == "" || len(c.Tensors) == 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPatternsGiveModulesTheirOwn has a rank and an alpha for one module that the others don't have.
+func TestPatternsGiveModulesTheirOwn(t *testing.T) {
+	t.Parallel()
+	base := archtest.New(archtest.Qwen3)
+	a := archtest.NewAdapter(base, 4, "layers.0.self_attn.q_proj")
+	a.Tensors = append(a.Tensors, archtest.NewAdapter(base, 2, "layers.1.self_attn.q_proj", "layers.1.self_attn.k_proj").Tensors...)
+	a.Config["rank_pattern"] = map[string]any{`layers\.1\.self_attn\.[qk]_proj`: 2}
+	a.Config["alpha_pattern"] = map[string]any{"k_proj": 3}
+	if _, err := openAdapter(t, a); err != nil {
+		t.Fatal(err)
+	}
+	a.Config["rank_pattern"] = map[string]any{"k_proj": 2, "1.self_attn.q_proj": 2}
+	if _, err := openAdapter(t, a); err != nil {
+		t.Fatal(err)
+	}
+}

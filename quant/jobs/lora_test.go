@@ -1,0 +1,84 @@
+package jobs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nexus-quant/nexus-quant/hf/hubtest"
+	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
+)
+
+const hubAdapter = "nexus/style"
+
+// adapted writes a small model and an adapter for it, and the model with the adapter merged.
+func adapted(t *testing.T) (model, adapter, merged string) {
+	t.Helper()
+	root := t.TempDir()
+	c := archtest.New(archtest.Llama2)
+	a := archtest.NewAdapter(c, 4, "q_proj", "down_proj")
+	model, adapter, merged = filepath.Join(root, "tiny"), filepath.Join(root, "style"), filepath.Join(root, "tiny-style")
+	c.Write(t, model)
+	a.Write(t, adapter)
+	a.Merged(c, 2).Write(t, merged)
+	return model, adapter, merged
+}
+
+// dataOf are the bytes behind the headers of files, which hold the models' names.
+func dataOf(files map[string][]byte) map[string][]byte {
+	for name, b := range files {
+		files[name] = b[len(b)-1<<20:]
+	}
+	return files
+}
+
+// TestAdapterOfTheHubIsMerged takes model and adapter from a folder or from the Hub.
+func TestAdapterOfTheHubIsMerged(t *testing.T) {
+	t.Parallel()
+	model, adapter, merged := adapted(t)
+	hub := hubtest.New(t, map[string]fs.FS{"nexus/tiny": os.DirFS(model), hubAdapter: os.DirFS(adapter)})
+	s := hubService(t, hub)
+	want := dataOf(made(t, s, &Request{Model: merged, Types: []string{"Q8_0"}}))
+	for _, r := range []Request{
+		{Model: model, MergeLora: adapter},
+		{Model: model, MergeLora: hubAdapter},
+		{Model: "nexus/tiny", MergeLora: hubAdapter + "@main"},
+		{Model: "tiny", MergeLora: "style", Base: filepath.Dir(model)},
+	} {
+		r.Types = []string{"Q8_0"}
+		e, err := s.Estimate(t.Context(), &r)
+		if err != nil {
+			t.Fatalf("%s and %s: %v", r.Model, r.MergeLora, err)
+		}
+		sameFiles(t, dataOf(made(t, s, &r)), want)
+		if again, err := s.Estimate(t.Context(), &r); err != nil || again.DownloadBytes != 0 {
+			t.Errorf("%s and %s: %d bytes to fetch at first, %d when they were there; %v", r.Model, r.MergeLora, e.DownloadBytes, again.DownloadBytes, err)
+		}
+	}
+}
+
+// TestAdapterIsWhereItMayBe asks for adapters that a request can't have.
+func TestAdapterIsWhereItMayBe(t *testing.T) {
+	t.Parallel()
+	model, adapter, _ := adapted(t)
+	s := newService(t, nil)
+	spec := Spec{Name: "x", SourceModel: hubModel, Formats: []string{"gguf"}, Types: []string{"Q8_0"}, OutputDir: s.settings.OutputDir, Config: Config{MergeLora: adapter}}
+	var forbidden *ForbiddenError
+	if _, err := s.Submit(t.Context(), spec); !errors.As(err, &forbidden) {
+		t.Errorf("an adapter outside the allowed folders: %v", err)
+	}
+	for want, r := range map[string]Request{
+		"no adapter: neither adapter_model.safetensors": {Model: model, MergeLora: model},
+		"is an adapter (LoRA), not a whole model":       {Model: adapter},
+		"is a GGUF file, and an adapter is merged":      {Model: "x.gguf", MergeLora: adapter},
+		"is a GGUF file, want an adapter":               {Model: model, MergeLora: "x.gguf"},
+	} {
+		r.Types = []string{"Q8_0"}
+		if _, err := s.Estimate(t.Context(), &r); err == nil || !strings.Contains(err.Error(), want) || HintOf(err) == "" {
+			t.Errorf("got %v (hint %q), want %q", err, HintOf(err), want)
+		}
+	}
+}

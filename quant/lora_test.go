@@ -1,0 +1,140 @@
+package quant
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/quant/arch"
+	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
+)
+
+// openAdapter writes an adapter and reads it.
+func openAdapter(t *testing.T, a *archtest.Adapter, dir string) (*arch.Adapter, error) {
+	t.Helper()
+	a.Write(t, dir)
+	c, err := hf.OpenAdapterDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return arch.ReadAdapter(c)
+}
+
+// TestMergedAdapterGivesTheFilesOfWhatItMakes merges adapters as they are read, and compares with the files of weights that
+// they were added to before.
+func TestMergedAdapterGivesTheFilesOfWhatItMakes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		kind    archtest.Kind
+		rank    int64
+		targets []string
+		pack    string
+		swapped bool
+		rs      bool
+		scale   float32
+	}{
+		"permuted rows":     {kind: archtest.Llama2, rank: 8, targets: []string{"_proj", "lm_head"}, scale: 2},
+		"shards of F16":     {kind: archtest.Mistral, rank: 5, targets: []string{"q_proj", "v_proj"}, scale: 2},
+		"rank-stabilised":   {kind: archtest.Qwen3, rank: 4, targets: []string{"_proj"}, rs: true, scale: 4},
+		"tied embedding":    {kind: archtest.Qwen2, rank: 3, targets: []string{"embed_tokens", "o_proj"}, scale: 2},
+		"some experts":      {kind: "tiny-qwen3moe", rank: 4, targets: []string{"experts.1."}, scale: 2},
+		"swapped":           {kind: "tiny-gpt2", rank: 6, targets: []string{"c_attn", "c_proj"}, swapped: true, scale: 2},
+		"packed":            {kind: archtest.Llama3, rank: 7, targets: []string{"_proj"}, pack: "gptq-4", scale: 2},
+		"packed, by blocks": {kind: archtest.Mistral, rank: 4, targets: []string{"_proj"}, pack: "nf4", scale: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := archtest.New(test.kind)
+			a := archtest.NewAdapter(c, test.rank, test.targets...)
+			if len(a.Tensors) == 0 {
+				t.Fatal("no targets")
+			}
+			if a.Config["use_rslora"] = test.rs; test.swapped {
+				a.Swap()
+			}
+			plain := c
+			if test.pack != "" {
+				plain = c.Pack(test.pack)
+			}
+			adapter, err := openAdapter(t, a, filepath.Join(t.TempDir(), "style"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, m := filesWith(t, c, "tiny", arch.Options{Merge: adapter}, RunOptions{Threads: 3}, "F32", "Q4_0")
+			want, _ := filesOf(t, a.Merged(plain, test.scale), "tiny", RunOptions{}, "F32", "Q4_0")
+			base, _ := filesOf(t, plain, "tiny", RunOptions{}, "F32")
+			if m.Name != "tiny-style" || m.memory == 0 {
+				t.Errorf("model %q takes %d bytes to merge", m.Name, m.memory)
+			}
+			for typ, b := range want {
+				if !bytes.Equal(got[typ], b) {
+					t.Errorf("%s: differs from the file of the merged weights", typ)
+				}
+			}
+			if bytes.Equal(got["F32"], base["F32"]) {
+				t.Error("the adapter changed nothing")
+			}
+		})
+	}
+}
+
+// TestAnotherAdapterIsNoticed changes an adapter behind a run that was interrupted.
+func TestAnotherAdapterIsNoticed(t *testing.T) {
+	t.Parallel()
+	c := archtest.New(archtest.Qwen3)
+	a := archtest.NewAdapter(c, 4, "q_proj")
+	dir := filepath.Join(t.TempDir(), "style")
+	heads := map[string]journalHead{}
+	for _, alpha := range []float64{8, 8.5} {
+		a.Config["lora_alpha"] = alpha
+		adapter, err := openAdapter(t, a, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, m := filesWith(t, c, "tiny", arch.Options{Merge: adapter}, RunOptions{}, "F16")
+		heads[map[bool]string{true: "then", false: "now"}[alpha == 8]] = headOf(mustPlan(t, m, PlanOptions{Recipes: recipes(t, "F16")}), 0)
+	}
+	then, now := heads["then"], heads["now"]
+	now.Source[0] = then.Source[0] // the model was written twice
+	for i, s := range now.Source {
+		if s.Name == "model.safetensors" {
+			now.Source[i] = then.Source[i]
+		}
+	}
+	if got := then.differs(now); got == "" {
+		t.Errorf("nothing differs: %v and %v", then.Source, now.Source)
+	}
+}
+
+// TestMergingStaysWithinTheBudget plans with an adapter whose matrices alone are more than is allowed.
+func TestMergingStaysWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	c := archtest.New(archtest.Qwen3)
+	adapter, err := openAdapter(t, archtest.NewAdapter(c, 4096, "up_proj"), filepath.Join(t.TempDir(), "wide"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "tiny")
+	c.Write(t, dir)
+	ck, err := hf.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	need := func(o arch.Options) int64 {
+		m, err := FromCheckpoint(ck, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := mustPlan(t, m, PlanOptions{Recipes: recipes(t, "Q8_0")}).PeakMemory(RunOptions{Threads: 1, MaxMemory: 1 << 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if more := need(arch.Options{Merge: adapter}) - need(arch.Options{}); more < 3*4096*archtest.Hidden*4 {
+		t.Errorf("merging counts %d bytes, three matrices have %d", more, 3*4096*archtest.Hidden*4)
+	}
+}
