@@ -192,10 +192,24 @@ func newJobsResume(a *app) *cobra.Command {
 }
 
 func newJobsRetry(a *app) *cobra.Command {
-	return runAgain(a, "retry ID", "Start a job again from the beginning, here and now", func(ctx context.Context, id string) error {
-		_, err := a.service.Retry(ctx, id)
+	var force bool
+	c := runAgain(a, "retry ID", "Start a job that has ended once more, here and now", func(ctx context.Context, id string) error {
+		job, err := a.service.Retry(ctx, id, force)
+		for _, o := range job.Outputs {
+			if o.Status == "completed" && o.Path != nil {
+				a.note("%s: kept; --force makes it anew", relative(*o.Path))
+			}
+		}
 		return err
 	})
+	c.Long = `Start a job that has ended once more, here and now. What it left unfinished is removed,
+and its outputs are made from the beginning.
+
+A file that it finished is kept where it still stands, and made again where it is gone.
+With --force all are made anew, also one that is damaged; each takes its file's place
+only when it is whole.`
+	c.Flags().BoolVar(&force, "force", false, "make the files anew that are there")
+	return c
 }
 
 // runAgain is a command that runs a job that there is already, after something was done to it.

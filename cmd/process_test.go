@@ -5,6 +5,7 @@ package cmd
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -124,7 +125,89 @@ func TestInterruptStopsWithinASecondAndTheSameCommandGoesOn(t *testing.T) {
 	}
 }
 
-// Following the log of a finished job ends, and trying it again leaves its files as they are.
+// A second Ctrl-C ends the process at once, also one that can't even say so: its terminal takes no more text, as after
+// Ctrl-S. What was done by then is kept.
+func TestSecondInterruptEndsAProcessThatIsStuckAndTheSameCommandGoesOn(t *testing.T) {
+	t.Parallel()
+	model, out := bigModel(t, 1<<30), t.TempDir()
+	args := []string{"quantize", model, "-t", "Q4_K_M,Q8_0", "-o", out, "--progress", "none"}
+	c := process(args...)
+	c.Stderr = fullPipe(t)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	// a journal longer than its head has a finished tensor
+	for journal := filepath.Join(out, "big-Q8_0.gguf.partial.journal"); ; time.Sleep(time.Millisecond) {
+		if b, err := os.ReadFile(journal); err == nil && bytes.Count(b, []byte("\n")) > 1 {
+			break
+		}
+	}
+	go func() { ended <- c.Wait() }()
+	signal := func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+	}
+	signal()
+	select {
+	case <-ended:
+		t.Fatal("it ended by itself: it was not stuck")
+	case <-time.After(2 * sameSignal):
+	}
+	signal()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		_ = c.Process.Kill()
+		<-ended
+		t.Fatal("the second Ctrl-C did not end it")
+	}
+	if code := c.ProcessState.ExitCode(); code != exitCancelled {
+		t.Errorf("exit code %d, want %d", code, exitCancelled)
+	}
+	left, _ := os.ReadDir(out)
+	for _, e := range left {
+		if !strings.Contains(e.Name(), ".partial") {
+			t.Errorf("left %s under a final name", e.Name())
+		}
+	}
+	stdout, _ := output(t, append(args, "--json")...)
+	if !strings.Contains(stdout, `"resumed_tensors"`) {
+		t.Errorf("began anew: %s", stdout)
+	}
+}
+
+// fullPipe is a pipe that takes no more bytes and that nobody reads.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	var ends [2]int
+	if err := syscall.Pipe(ends[:]); err != nil {
+		t.Fatal(err)
+	}
+	read, write := os.NewFile(uintptr(ends[0]), "read"), ends[1]
+	syscall.CloseOnExec(ends[0])
+	syscall.CloseOnExec(write)
+	if err := syscall.SetNonblock(write, true); err != nil {
+		t.Fatal(err)
+	}
+	for size := 4096; size > 0; {
+		if _, err := syscall.Write(write, make([]byte, size)); err == syscall.EAGAIN {
+			size /= 2
+		} else if err != nil && err != syscall.EINTR {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.SetNonblock(write, false); err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(write), "write")
+	t.Cleanup(func() { read.Close(); f.Close() })
+	return f
+}
+
+// Following the log of a finished job ends. Trying it again leaves its files as they are, makes those that are gone, and
+// only with --force those that are damaged.
 func TestRetryOfAFinishedJob(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -146,10 +229,35 @@ func TestRetryOfAFinishedJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, _ = output(t, "jobs", "retry", list.Jobs[i].ID)
-	after, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(before, after) || !strings.Contains(stdout, "Q3_K_S.gguf") {
-		t.Errorf("the file changed or is not named: %v, %q", err, stdout)
+	id := list.Jobs[i].ID
+	retried := func(args ...string) (string, int) {
+		c := process(append([]string{"jobs", "retry", id}, args...)...)
+		text, _ := c.CombinedOutput()
+		return string(text), c.ProcessState.ExitCode()
+	}
+	same := func() bool {
+		after, err := os.ReadFile(path)
+		return err == nil && bytes.Equal(before, after)
+	}
+	if text, code := retried(); code != exitFailed || !strings.Contains(text, "--force makes them anew") || !same() {
+		t.Errorf("exit code %d, the file is the same: %t; %s", code, same(), text)
+	}
+	damaged := bytes.Clone(before)
+	damaged[len(damaged)-1] ^= 1
+	if err := os.WriteFile(path, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if text, code := retried(); code != exitFailed || same() {
+		t.Errorf("a damaged file without --force: exit code %d, replaced: %t; %s", code, same(), text)
+	}
+	if text, code := retried("--force"); code != exitOK || !same() {
+		t.Errorf("a damaged file with --force: exit code %d, the file is the same: %t; %s", code, same(), text)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if text, code := retried(); code != exitOK || !same() {
+		t.Errorf("a file that is gone: exit code %d, the file is the same: %t; %s", code, same(), text)
 	}
 }
 

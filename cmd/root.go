@@ -100,8 +100,8 @@ func interruptible(a *app) (context.Context, func()) {
 	a.release = func() { signal.Stop(signals) }
 	go func() {
 		<-signals
-		a.note("stopping; press Ctrl-C again to stop at once")
 		cancel(jobs.ErrInterrupted)
+		go a.note("stopping; press Ctrl-C again to stop at once") // a terminal that is held with Ctrl-S takes no text
 		for first := time.Now(); time.Since(first) < sameSignal; {
 			<-signals
 		}

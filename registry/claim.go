@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -339,17 +340,19 @@ func (s *Store) Resume(idOrPrefix string) (Job, error) {
 	})
 }
 
-// Retry queues a job that nobody works on to start from the beginning. Outputs that are completed stay so, unless the
-// whole job is: then all are made anew.
+// Retry queues a job that nobody works on to start from the beginning. Outputs that are completed stay so where kept
+// says it; a request takes the place of the old one if it isn't nil.
 //
 // Errors: ErrNotFound, ErrAmbiguous, ErrActive.
-func (s *Store) Retry(idOrPrefix string) (Job, error) {
+func (s *Store) Retry(idOrPrefix string, kept func(Output) bool, request json.RawMessage) (Job, error) {
 	return s.requeue(idOrPrefix, func(j *Job, now time.Time) error {
-		all := j.State == Completed
+		if request != nil {
+			j.Request = request
+		}
 		j.BytesDone, j.Progress, j.Started = 0, 0, nil
 		for i := range j.Outputs {
 			o := &j.Outputs[i]
-			if o.State == OutputCompleted && !all {
+			if o.State == OutputCompleted && kept(*o) {
 				j.BytesDone += o.BytesDone
 				continue
 			}

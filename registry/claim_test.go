@@ -309,7 +309,7 @@ func TestAbandonedIsWhatNobodyStopped(t *testing.T) {
 		t.Errorf("stopped: abandoned %v, %v", job.Abandoned, err)
 	}
 	for _, again := range []func(string) (Job, error){
-		s.Resume, s.Retry, func(id string) (Job, error) { return s.Claim(id, *self(t)) },
+		s.Resume, func(id string) (Job, error) { return s.Retry(id, anyOutput, nil) }, func(id string) (Job, error) { return s.Claim(id, *self(t)) },
 	} {
 		job := claimed(t, s)
 		give(t, s, job, stranger(time.Now().Add(-silentHost)))

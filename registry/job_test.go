@@ -112,7 +112,7 @@ func TestWhatMayBeDoneToAJobInEachState(t *testing.T) {
 		{"Resume", s.Resume,
 			map[State]State{Queued: Queued, Interrupted: Queued, resumable: Queued},
 			map[State]error{Downloading: ErrActive, Preparing: ErrActive, Quantizing: ErrActive, Completed: ErrEnded, Failed: ErrEnded, Cancelled: ErrEnded}},
-		{"Retry", s.Retry,
+		{"Retry", func(id string) (Job, error) { return s.Retry(id, anyOutput, nil) },
 			map[State]State{Queued: Queued, Interrupted: Queued, resumable: Queued, Completed: Queued, Failed: Queued, Cancelled: Queued},
 			map[State]error{Downloading: ErrActive, Preparing: ErrActive, Quantizing: ErrActive}},
 		{"Delete", s.Delete,
@@ -199,7 +199,7 @@ func TestProgressNeverFalls(t *testing.T) {
 		t.Errorf("resumed: %d bytes, %v %%, attempt %d", job.BytesDone, job.Progress, job.Attempts)
 	}
 	edit(t, s, job, func(j *Job) { j.State = Failed })
-	if job, err = s.Retry(job.ID); err != nil || job.BytesDone != 0 || job.Progress != 0 || job.Outputs[0].BytesDone != 0 {
+	if job, err = s.Retry(job.ID, anyOutput, nil); err != nil || job.BytesDone != 0 || job.Progress != 0 || job.Outputs[0].BytesDone != 0 {
 		t.Errorf("retried: %d bytes, %v %%, error %v", job.BytesDone, job.Progress, err)
 	}
 }
@@ -243,17 +243,23 @@ func TestOutputsFollowTheirJob(t *testing.T) {
 	}
 }
 
-func TestRetryKeepsCompletedOutputsOfAnIncompleteJob(t *testing.T) {
+func anyOutput(Output) bool { return true }
+func noOutput(Output) bool  { return false }
+
+func TestRetryKeepsCompletedOutputsThatAreThere(t *testing.T) {
 	s := open(t)
-	finish := func(end State, b OutputState) Job {
+	finish := func(end State, b OutputState, kept func(Output) bool) Job {
 		job := edit(t, s, claimed(t, s), func(j *Job) {
 			j.State = end
 			j.Outputs[0].State, j.Outputs[0].SHA256, j.Outputs[0].BytesDone = OutputCompleted, "aa", 5
 			j.Outputs[1].State, j.Outputs[1].Error, j.Outputs[1].BytesDone = b, "broken", 3
 		})
-		job, err := s.Retry(job.ID)
+		job, err := s.Retry(job.ID, kept, []byte(`{"new":true}`))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if string(job.Request) != `{"new":true}` {
+			t.Errorf("request %s", job.Request)
 		}
 		if job.State != Queued || job.Ended != nil || job.Error != "" {
 			t.Errorf("retried %s: %s, ended %v, error %q", end, job.State, job.Ended, job.Error)
@@ -263,11 +269,11 @@ func TestRetryKeepsCompletedOutputsOfAnIncompleteJob(t *testing.T) {
 		}
 		return job
 	}
-	if job := finish(Failed, OutputFailed); job.Outputs[0].State != OutputCompleted || job.Outputs[0].SHA256 != "aa" || job.BytesDone != 5 {
+	if job := finish(Failed, OutputFailed, anyOutput); job.Outputs[0].State != OutputCompleted || job.Outputs[0].SHA256 != "aa" || job.BytesDone != 5 {
 		t.Errorf("of a failed job: output %+v, %d bytes", job.Outputs[0], job.BytesDone)
 	}
-	if job := finish(Completed, OutputFailed); job.Outputs[0].State != OutputPending || job.Outputs[0].SHA256 != "" {
-		t.Errorf("of a completed job: output %+v", job.Outputs[0])
+	if job := finish(Completed, OutputFailed, noOutput); job.Outputs[0].State != OutputPending || job.Outputs[0].SHA256 != "" {
+		t.Errorf("of a file that is gone: output %+v", job.Outputs[0])
 	}
 }
 

@@ -41,7 +41,7 @@ func ClassOf(err error) Class {
 		return Unsupported
 	case isA[*UsageError](err), isA[FieldErrors](err), errors.Is(err, registry.ErrAmbiguous):
 		return BadRequest
-	case isA[*ConflictError](err), isA[*quant.ExistsError](err), isA[*quant.BusyError](err):
+	case isA[*ConflictError](err), isA[*FinishedError](err), isA[*quant.ExistsError](err), isA[*quant.BusyError](err):
 		return Conflict
 	case isA[*ForbiddenError](err):
 		return Forbidden

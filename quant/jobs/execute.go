@@ -77,7 +77,7 @@ func (s *Service) execute(ctx context.Context, r *Request, resume quant.Resume, 
 	x := &executed{planned: job}
 	defer func() { x.close() }()
 	job.options.Resume = resume
-	if resume == quant.ResumeOnly {
+	if resume == quant.ResumeOnly && !r.Force { // else they may be the files that are to be replaced
 		if err := x.adopt(); err != nil {
 			return x, err
 		}

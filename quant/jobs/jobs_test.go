@@ -225,7 +225,7 @@ func TestQueuedJobIsCancelledAtOnce(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), "00000000"); ClassOf(err) != NotFound {
 		t.Errorf("unknown: %v", err)
 	}
-	if job, err = s.Retry(t.Context(), job.ID); err != nil || job.Status != "queued" {
+	if job, err = s.Retry(t.Context(), job.ID, false); err != nil || job.Status != "queued" {
 		t.Errorf("retry: %+v %v", job, err)
 	}
 	work(t, s)

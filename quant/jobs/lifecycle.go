@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/nexus-quant/nexus-quant/registry"
 )
@@ -150,8 +151,9 @@ func (s *Service) Resume(_ context.Context, id string) (Job, error) {
 	return s.one((*registry.Store).Resume, id)
 }
 
-// Retry queues a job to start from the beginning. Outputs that are there stay, unless all are.
-func (s *Service) Retry(_ context.Context, id string) (Job, error) {
+// Retry queues a job to start from the beginning. Finished outputs whose files are there stay, and where all are there
+// is nothing to do: a *FinishedError. With force all outputs are made anew, and each replaces its file when it is whole.
+func (s *Service) Retry(_ context.Context, id string, force bool) (Job, error) {
 	store, err := s.registry()
 	if err != nil {
 		return Job{}, err
@@ -160,11 +162,44 @@ func (s *Service) Retry(_ context.Context, id string) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
+	kept := func(o registry.Output) bool {
+		_, err := os.Lstat(o.Path)
+		return !force && err == nil
+	}
+	if job.State == registry.Completed && !slices.ContainsFunc(job.Outputs, func(o registry.Output) bool { return !kept(o) }) {
+		return Job{}, &FinishedError{ID: job.ID, Files: len(job.Outputs)}
+	}
+	var request json.RawMessage
+	if force {
+		var r Request
+		if err := json.Unmarshal(job.Request, &r); err != nil {
+			return Job{}, fmt.Errorf("job %s: its request can't be read: %w", job.ID, err)
+		}
+		r.Force = true
+		if request, err = json.Marshal(&r); err != nil {
+			return Job{}, err
+		}
+	}
 	if !job.State.Active() {
 		s.discard(job)
 	}
 	defer s.poke()
-	return s.one((*registry.Store).Retry, job.ID)
+	return s.one(func(store *registry.Store, id string) (registry.Job, error) { return store.Retry(id, kept, request) }, job.ID)
+}
+
+// FinishedError is returned for a retry of a job whose files are all there.
+type FinishedError struct {
+	ID    string
+	Files int
+}
+
+func (e *FinishedError) Error() string {
+	return fmt.Sprintf("job %.8s: finished, its %s there", e.ID, map[bool]string{true: "file is", false: "files are"}[e.Files == 1])
+}
+
+// Hint says how to make them anew all the same.
+func (e *FinishedError) Hint() string {
+	return fmt.Sprintf("nexus-quant jobs retry %.8s --force makes them anew; each takes its file's place when it is whole", e.ID)
 }
 
 // ResumeHere goes on with an interrupted or failed job in this process, in the foreground.

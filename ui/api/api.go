@@ -23,7 +23,7 @@ type Service interface {
 	Jobs(f jobs.JobFilter) (jobs.JobList, error)
 	Cancel(ctx context.Context, id string) (jobs.Job, error)
 	Resume(ctx context.Context, id string) (jobs.Job, error)
-	Retry(ctx context.Context, id string) (jobs.Job, error)
+	Retry(ctx context.Context, id string, force bool) (jobs.Job, error)
 	Queue() ([]jobs.Job, error)
 	Move(ctx context.Context, id, to string) (jobs.Job, error)
 	Delete(ctx context.Context, id string, files bool) (freed int64, err error)

@@ -98,7 +98,12 @@ func (a *API) registerJobs() {
 	huma.Register(a.huma, op, func(ctx context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Resume(ctx, in.ID)) })
 
 	huma.Register(a.huma, operation(http.MethodPost, jobsPath+"/{id}/retry", "retry-job", tagJobs, "Start a job that has ended once more", 404, 409),
-		func(ctx context.Context, in *JobID) (*body[jobs.Job], error) { return answer(s.Retry(ctx, in.ID)) })
+		func(ctx context.Context, in *struct {
+			JobID
+			Force bool `query:"force" doc:"Make the outputs anew whose files are there; each takes its file's place when it is whole"`
+		}) (*body[jobs.Job], error) {
+			return answer(s.Retry(ctx, in.ID, in.Force))
+		})
 
 	op = operation(http.MethodPost, jobsPath+"/{id}/move", "move-job", tagJobs, "Give a queued job another place in the queue", 404, 409, 422)
 	op.Description = "Priorities follow: of as few jobs as possible."
