@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,19 @@ func rmse(v jobs.Variant) string {
 	return fmt.Sprintf("%.2e", *v.RMSE)
 }
 
+// verified is when a file was last read again, and what that came to.
+func verified(v jobs.Variant) string {
+	switch {
+	case v.Verified == nil:
+		return "never since it was made"
+	case v.Verified.OK:
+		return v.Verified.At.Local().Format(time.DateTime) + ", as registered"
+	case v.Verified.Error != nil:
+		return v.Verified.At.Local().Format(time.DateTime) + ", failed: " + *v.Verified.Error
+	}
+	return v.Verified.At.Local().Format(time.DateTime) + ", failed"
+}
+
 // place is where a file is, or that it is not there.
 func place(v jobs.Variant) string {
 	if v.Missing {
@@ -98,6 +112,9 @@ func newModelsShow(a *app) *cobra.Command {
 				}
 				for _, v := range m.Variants {
 					fmt.Fprintf(a.out, "  %-*s %10s  %5.2f bits/weight  rmse %s  %s\n", width, v.Type, jobs.Size(v.Bytes), v.BitsPerWeight, rmse(v), place(v))
+					if v.Verified != nil {
+						fmt.Fprintf(a.out, "  %-*s verified %s\n", width, "", verified(v))
+					}
 				}
 				return nil
 			}
@@ -115,6 +132,7 @@ func newModelsShow(a *app) *cobra.Command {
 			line("memory in use", fmt.Sprintf("%d MiB at a context of 8192 or the model's own", v.VRAMMB))
 			line("rmse", rmse(v))
 			line("sha256", v.SHA256)
+			line("verified", verified(v))
 			if m.Commit != nil {
 				line("commit", *m.Commit)
 			}

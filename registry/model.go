@@ -34,6 +34,8 @@ type Model struct {
 	Perplexity *float64 `json:"perplexity,omitempty"`
 	KLD        *float64 `json:"kld,omitempty"`
 
+	Verified *Verified `json:"verified,omitempty"` // nil: never since it was made
+
 	Hyper   Hyper         `json:"hyper"`
 	Tensors []TensorError `json:"-"` // a record of its own: lists don't read it
 }

@@ -43,9 +43,17 @@ type Variant struct {
 	KLD           *float64  `json:"kld"`
 	Created       time.Time `json:"created_at"`
 	JobID         string    `json:"job_id"`
-	Missing       bool      `json:"missing"` // the file was moved, deleted or changed its size
+	Missing       bool      `json:"missing"`  // the file was moved, deleted or changed its size
+	Verified      *Verified `json:"verified"` // nil: never since it was made
 
 	Tensors []TensorFidelity `json:"tensors,omitempty"` // of one variant, not in lists
+}
+
+// Verified is when a file was last read again, and what that came to.
+type Verified struct {
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	Error *string   `json:"error"`
 }
 
 // TensorFidelity is how far a tensor of a file is from its source.
@@ -149,6 +157,9 @@ func variantOf(m registry.Model) Variant {
 	v := Variant{
 		FileName: filepath.Base(m.Path), Path: m.Path, Type: m.FileType, Bytes: m.Bytes, BitsPerWeight: m.BitsPerWeight, SHA256: m.SHA256,
 		VRAMMB: need(m, 0) >> 20, Perplexity: m.Perplexity, KLD: m.KLD, Created: m.Created, JobID: m.JobID,
+	}
+	if m.Verified != nil {
+		v.Verified = &Verified{At: m.Verified.At, OK: m.Verified.OK, Error: optional(m.Verified.Error)}
 	}
 	if m.RMSE > 0 {
 		v.RMSE, v.Cosine = &m.RMSE, &m.Cosine

@@ -42,6 +42,9 @@ func (s *Service) Verify(ctx context.Context, id string, report func(Progress)) 
 			return list, err
 		}
 		list = append(list, v)
+		if err := keepVerified(store, m, v); err != nil {
+			return list, fmt.Errorf("%s: read again, but the result could not be kept: %w", m.Path, err)
+		}
 	}
 	return list, nil
 }
@@ -65,7 +68,12 @@ func verifyFile(ctx context.Context, m registry.Model, report func(done, total i
 	return v, nil
 }
 
-// VerifyRun is a verification of a model that goes on in the background, or the last one.
+// keepVerified records what reading a file again came to.
+func keepVerified(store *registry.Store, m registry.Model, v Verification) error {
+	return store.SetVerified(m.Path, m.SHA256, registry.Verified{At: time.Now(), OK: v.OK, Error: v.Error})
+}
+
+// VerifyRun is a verification of a model that goes on in the background, or what is known of the last ones of its files.
 type VerifyRun struct {
 	ID             string       `json:"id"` // of the model
 	Status         string       `json:"status" enum:"none,running,completed,cancelled"`
@@ -81,7 +89,7 @@ type VerifyRun struct {
 
 // The states of a VerifyRun.
 const (
-	VerifyNone      = "none" // nobody asked for one since the program was started
+	VerifyNone      = "none" // no file was read again since it was made
 	VerifyRunning   = "running"
 	VerifyCompleted = "completed"
 	VerifyCancelled = "cancelled"
@@ -96,6 +104,44 @@ type VerifyFile struct {
 	Error      *string `json:"error"`
 	BytesDone  int64   `json:"bytes_done"`
 	BytesTotal int64   `json:"bytes_total"`
+
+	Ended *time.Time `json:"completed_at"` // when it was last read to its end
+}
+
+// verifyFileOf is a file with what is recorded of its last verification.
+func verifyFileOf(m registry.Model) VerifyFile {
+	f := VerifyFile{Path: m.Path, FileName: filepath.Base(m.Path), Type: m.FileType, Status: "pending", BytesTotal: m.Bytes}
+	if v := m.Verified; v != nil {
+		f.BytesDone, f.Ended, f.Error = m.Bytes, &v.At, optional(v.Error)
+		if f.Status = "ok"; !v.OK {
+			f.Status = "failed"
+		}
+	}
+	return f
+}
+
+// recorded is what the records of files tell of their verifications, which may have been in other processes.
+func recorded(files []registry.Model) VerifyRun {
+	none := VerifyRun{ID: files[0].ID, Status: VerifyNone, Files: []VerifyFile{}}
+	run := none
+	run.OK = true
+	for _, m := range files {
+		f := verifyFileOf(m)
+		run.Files = append(run.Files, f)
+		run.BytesDone += f.BytesDone
+		run.BytesTotal += f.BytesTotal
+		run.OK = run.OK && f.Status == "ok"
+		if f.Ended != nil {
+			run.Status = VerifyCompleted
+			if run.Ended == nil || f.Ended.After(*run.Ended) {
+				run.Ended = f.Ended
+			}
+		}
+	}
+	if run.Status == VerifyNone {
+		return none
+	}
+	return run
 }
 
 // verifiers are the verifications of a process, the last one of each model.
@@ -111,6 +157,7 @@ type verifier struct {
 
 	mu      sync.Mutex
 	run     VerifyRun
+	unkept  bool          // a result could not be recorded: it is known here alone
 	changed chan struct{} // closed at the next change
 	told    time.Time
 	rate    Rate
@@ -138,7 +185,8 @@ func (s *Service) StartVerification(id string) (VerifyRun, error) {
 	ctx, cancel := context.WithCancel(context.Background()) // it outlives the request
 	v := &verifier{cancel: cancel, changed: make(chan struct{}), run: VerifyRun{ID: id, Status: VerifyRunning, Started: &now, Files: []VerifyFile{}}}
 	for _, m := range files {
-		v.run.Files = append(v.run.Files, VerifyFile{Path: m.Path, FileName: filepath.Base(m.Path), Type: m.FileType, Status: "pending", BytesTotal: m.Bytes})
+		m.Verified = nil
+		v.run.Files = append(v.run.Files, verifyFileOf(m))
 		v.run.BytesTotal += m.Bytes
 	}
 	if s.verifying.of == nil {
@@ -149,36 +197,47 @@ func (s *Service) StartVerification(id string) (VerifyRun, error) {
 		defer cancel()
 		s.verifying.disks.Lock()
 		defer s.verifying.disks.Unlock()
-		v.work(ctx, files)
+		v.work(ctx, store, files)
 	}()
 	run, _ := v.state()
 	return run, nil
 }
 
-// Verification says how far the last verification of a model is; changed is closed at its next change.
+// Verification says how far a verification of a model is that goes on, or what the last ones came to; changed is closed
+// at the next change of one that goes on.
 func (s *Service) Verification(id string) (run VerifyRun, changed <-chan struct{}, err error) {
-	v, id, err := s.verifier(id)
+	v, files, err := s.verifier(id)
 	if err != nil {
 		return VerifyRun{}, nil, err
 	}
 	if v == nil {
-		return VerifyRun{ID: id, Status: VerifyNone, Files: []VerifyFile{}}, nil, nil
+		return recorded(files), nil, nil
 	}
-	run, changed = v.state()
-	return run, changed, nil
+	if run, changed = v.state(); run.Status == VerifyRunning {
+		return run, changed, nil
+	}
+	if _, files, err = s.verifier(id); err != nil { // again: results are recorded before the end is told
+		return VerifyRun{}, nil, err
+	}
+	known := recorded(files)
+	later := known.Ended != nil && run.Ended != nil && known.Ended.After(*run.Ended) // by another process
+	if v.unkeptResult() || run.Status == VerifyCancelled && !later {
+		return run, changed, nil
+	}
+	return known, nil, nil
 }
 
 // CancelVerification ends a verification that goes on, and returns when it has ended.
 func (s *Service) CancelVerification(id string) (VerifyRun, error) {
-	v, id, err := s.verifier(id)
+	v, files, err := s.verifier(id)
 	if err != nil {
 		return VerifyRun{}, err
 	}
 	if v == nil {
-		return VerifyRun{}, &ConflictError{fmt.Errorf("model %q: is not being verified", id)}
+		return VerifyRun{}, &ConflictError{fmt.Errorf("model %q: is not being verified", files[0].ID)}
 	}
 	if run, _ := v.state(); run.Status != VerifyRunning {
-		return run, &ConflictError{fmt.Errorf("model %q: its verification is %s", id, run.Status)}
+		return run, &ConflictError{fmt.Errorf("model %q: its verification is %s", run.ID, run.Status)}
 	}
 	v.cancel()
 	v.finish(context.Canceled) // one that waits for its turn needs no turn to end
@@ -186,20 +245,25 @@ func (s *Service) CancelVerification(id string) (VerifyRun, error) {
 	return run, nil
 }
 
-// verifier is the last verification of a model, nil where there is none.
-func (s *Service) verifier(id string) (*verifier, string, error) {
+// verifier is the last verification of a model in this process, nil where there is none, with the files of the name.
+func (s *Service) verifier(id string) (*verifier, []registry.Model, error) {
 	store, err := s.registry()
 	if err != nil {
-		return nil, id, err
+		return nil, nil, err
 	}
 	files, err := filesOf(store, id)
 	if err != nil {
-		return nil, id, err
+		return nil, nil, err
 	}
-	id = files[0].ID
 	s.verifying.mu.Lock()
 	defer s.verifying.mu.Unlock()
-	return s.verifying.of[id], id, nil
+	return s.verifying.of[files[0].ID], files, nil
+}
+
+func (v *verifier) unkeptResult() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.unkept
 }
 
 func (v *verifier) state() (VerifyRun, <-chan struct{}) {
@@ -233,7 +297,7 @@ func (v *verifier) progress(fn func(r *VerifyRun)) {
 	}
 }
 
-func (v *verifier) work(ctx context.Context, files []registry.Model) {
+func (v *verifier) work(ctx context.Context, store *registry.Store, files []registry.Model) {
 	var before int64
 	for i, m := range files {
 		if ctx.Err() != nil {
@@ -252,12 +316,11 @@ func (v *verifier) work(ctx context.Context, files []registry.Model) {
 			break
 		}
 		before += m.Bytes
+		unkept := keepVerified(store, m, out) != nil
+		m.Verified = &registry.Verified{At: time.Now().UTC(), OK: out.OK, Error: out.Error}
 		v.change(func(r *VerifyRun) {
-			f := &r.Files[i]
-			if f.Status = "ok"; !out.OK {
-				f.Status, f.Error = "failed", &out.Error
-			}
-			f.BytesDone, r.BytesDone = m.Bytes, before
+			r.Files[i], r.BytesDone = verifyFileOf(m), before
+			v.unkept = v.unkept || unkept
 		})
 	}
 	v.finish(ctx.Err())

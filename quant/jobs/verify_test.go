@@ -79,6 +79,45 @@ func TestAModelIsVerifiedInTheBackground(t *testing.T) {
 	if run.OK || !strings.HasPrefix(got["Q8_0"], "failed SHA-256 is ") || got["Q4_0"] != "failed the file is not there" || got["Q5_0"] != "ok" {
 		t.Errorf("got %+v", got)
 	}
+	// the results outlive the process, and are those of the files as they were
+	again := another(t, s)
+	if run, _, err = again.Verification(id); err != nil || run.Status != VerifyCompleted || run.OK || run.Ended == nil || run.BytesDone != run.BytesTotal {
+		t.Errorf("another process sees %+v, %v", run, err)
+	}
+	for _, f := range run.Files {
+		text := f.Status
+		if f.Error != nil {
+			text += " " + *f.Error
+		}
+		if text != got[f.Type] || f.Ended == nil {
+			t.Errorf("%s: another process sees %q at %v, want %q", f.Type, text, f.Ended, got[f.Type])
+		}
+	}
+	if _, v, err := again.Variant(id + ":Q5_0"); err != nil || v.Verified == nil || !v.Verified.OK || v.Verified.Error != nil {
+		t.Errorf("the variant: %+v, %v", v.Verified, err)
+	}
+	// what another process finds later counts, and a file that is made anew was not verified
+	if _, err := again.Quantize(t.Context(), &Request{Model: tinyLlama(t), Types: []string{"Q8_0"}, Dir: s.settings.OutputDir, Force: true}, Silent{}); err != nil {
+		t.Fatal(err)
+	}
+	if run, _, err = s.Verification(id); err != nil || run.OK || run.Status != VerifyCompleted || run.BytesDone >= run.BytesTotal {
+		t.Errorf("with a file that is new: %+v, %v", run, err)
+	}
+	if list, err := again.Verify(t.Context(), id+":Q8_0", nil); err != nil || len(list) != 1 || !list[0].OK {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	run, _, err = s.Verification(id)
+	for _, f := range run.Files {
+		if f.Type == "Q8_0" && (f.Status != "ok" || f.Ended == nil) {
+			t.Errorf("what another process verified is shown as %+v, %v", f, err)
+		}
+	}
+}
+
+// another is a service of the same registry, as a second process has.
+func another(t testing.TB, s *Service) *Service {
+	t.Helper()
+	return newService(t, map[string]string{"NEXUS_QUANT_HOME": s.settings.Home, "QUANTIZATION_OUTPUT_DIR": s.settings.OutputDir})
 }
 
 func TestAVerificationThatWaitsCanBeCancelled(t *testing.T) {

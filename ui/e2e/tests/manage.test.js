@@ -47,7 +47,7 @@ browserTest(s, "queued jobs change places by keyboard and mouse, and the command
   assert.deepEqual(started.map((j) => j.name), ["Beta", "Gamma", "Alpha"]);
 });
 
-browserTest(s, "a model is verified: well, cancelled, and damaged", { width: 1024 }, async (page) => {
+browserTest(s, "a model is verified: well, cancelled, and damaged", { width: 1024, offline: true }, async (page) => {
   const job = await s.server.ended((await s.server.job({ name: "To verify", gguf_quant_types: ["Q6_K", "Q4_0"] })).id);
   await page.goto(s.server.url + "/registry/nexus-tiny-llama");
   await page.click(".verify button >> text=/Verify \\d/");
@@ -73,6 +73,14 @@ browserTest(s, "a model is verified: well, cancelled, and damaged", { width: 102
   await page.click(".verify button >> text=/Verify .* again/");
   await page.waitForSelector("text=/1 of \\d.files is not what was registered/");
   await page.waitForSelector(".verified .failed >> text=/SHA-256 is [0-9a-f]{64}, registered was/");
+  const told = await page.locator(".verified").innerText();
+  await s.server.stop(); // what was found outlives the server
+  await s.server.start();
+  await page.reload();
+  await page.waitForSelector(".verified .failed >> text=/SHA-256 is [0-9a-f]{64}, registered was/");
+  await page.waitForSelector("text=/1 of \\d.files is not what was registered/");
+  assert.equal(await page.locator(".verified").innerText(), told);
+  assert.match(cli("models", "show", "nexus-tiny-llama"), /verified \S+ \S+, failed: SHA-256 is/);
   await accessible(page, "a damaged file");
 });
 

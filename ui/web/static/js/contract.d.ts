@@ -47,10 +47,11 @@ export interface TensorFidelity { name: string; type: string; rmse: number; max:
 export interface Variant {
   filename: string; path: string; quantization: string; size_bytes: number; bits_per_weight: number; sha256: string; vram_required_mb: number;
   rmse: number | null; cosine: number | null; perplexity: number | null; kld: number | null; created_at: string; job_id: string; missing: boolean;
+  verified: { at: string; ok: boolean; error: string | null } | null;
   tensors?: TensorFidelity[];
 }
 
-export interface VerifyFile { path: string; filename: string; quantization: string; status: string; error: string | null; bytes_done: number; bytes_total: number }
+export interface VerifyFile { path: string; filename: string; quantization: string; status: string; error: string | null; bytes_done: number; bytes_total: number; completed_at: string | null }
 export interface VerifyRun {
   id: string; status: "none" | "running" | "completed" | "cancelled"; ok: boolean; files: VerifyFile[]; bytes_done: number; bytes_total: number;
   bytes_per_second: number; eta_seconds: number; started_at: string | null; completed_at: string | null;
