@@ -34,6 +34,7 @@ Only headers are read.`,
 	}
 	c.Flags().StringVar(&r.Revision, "revision", "", "branch, tag or commit of a Hub model (default: main)")
 	c.Flags().StringVar(&r.PreTokenizer, "pre", "", "llama.cpp's `name` of the pre-tokenizer, where it is not recognised")
+	completeFlags(c, map[string]completer{"pre": completeWords(jobs.PreTokenizers()...)})
 	return c
 }
 

@@ -25,7 +25,9 @@ process does it. The beginning of an ID is enough.`,
 	list := newJobsList(a)
 	c.RunE = list.RunE
 	c.Flags().AddFlagSet(list.Flags())
-	c.AddCommand(list, newJobsShow(a), newJobsLogs(a), newJobsWatch(a), newJobsResume(a), newJobsRetry(a), newJobsDelete(a), newJobsQueue(a), newJobsMove(a))
+	c.AddCommand(list, a.completesJob(newJobsShow(a), anyJob), a.completesJob(newJobsLogs(a), anyJob), a.completesJob(newJobsWatch(a), unendedJob),
+		a.completesJob(newJobsResume(a), resumableJob), a.completesJob(newJobsRetry(a), endedJob), a.completesJob(newJobsDelete(a), endedJob),
+		newJobsQueue(a), newJobsMove(a))
 	return c
 }
 
@@ -68,6 +70,7 @@ func newJobsList(a *app) *cobra.Command {
 	c.Flags().IntVarP(&f.Limit, "limit", "L", 30, "jobs to show; 0 for all")
 	c.Flags().IntVar(&f.Offset, "offset", 0, "jobs to leave out at the start")
 	c.Flags().StringSliceVar(&f.Status, "status", nil, "only jobs in these states")
+	completeFlags(c, map[string]completer{"status": completeWords(jobs.States()...)})
 	c.Flags().StringVar(&f.Search, "search", "", "only jobs with this text in name, model or types")
 	return c
 }
@@ -231,6 +234,7 @@ func runAgain(a *app, use, short string, before func(ctx context.Context, id str
 		},
 	}
 	c.Flags().StringVar(&mode, "progress", "auto", "progress: auto, bar, plain or none")
+	completeFlags(c, map[string]completer{"progress": completeWords(progressModes...)})
 	return c
 }
 

@@ -42,9 +42,8 @@ func printQueue(a *app, queue []jobs.Job) error {
 
 func newJobsMove(a *app) *cobra.Command {
 	ways := []string{jobs.MoveFirst, jobs.MoveEarlier, jobs.MoveLater, jobs.MoveLast}
-	return &cobra.Command{
+	return a.completesJob(&cobra.Command{
 		Use: "move ID first|earlier|later|last", Short: "Give a queued job another place in the queue",
-		ValidArgs: ways,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 || !slices.Contains(ways, args[1]) {
 				return &hinted{&usageError{fmt.Errorf("want the ID of a job, and one of %s", strings.Join(ways, ", "))}, "nexus-quant jobs queue lists them"}
@@ -61,5 +60,5 @@ func newJobsMove(a *app) *cobra.Command {
 			}
 			return printQueue(a, queue)
 		},
-	}
+	}, queuedJob, ways...)
 }

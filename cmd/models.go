@@ -20,7 +20,8 @@ func newModels(a *app) *cobra.Command {
 	list := newModelsList(a)
 	c.RunE = list.RunE
 	c.Flags().AddFlagSet(list.Flags())
-	c.AddCommand(list, newModelsShow(a), newModelsVerify(a), newModelsDelete(a), newModelsFits(a), newModelsRate(a), newModelsRun(a), newModelsExport(a))
+	c.AddCommand(list, a.completesModel(newModelsShow(a), false), a.completesModel(newModelsVerify(a), false), a.completesModel(newModelsDelete(a), false),
+		newModelsFits(a), a.completesModel(newModelsRate(a), false), a.completesModel(newModelsRun(a), true), a.completesModel(newModelsExport(a), true, "ollama", "lmstudio"))
 	return c
 }
 
@@ -193,6 +194,7 @@ func newModelsVerify(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&mode, "progress", "auto", "progress: auto, bar, plain or none")
+	completeFlags(c, map[string]completer{"progress": completeWords(progressModes...)})
 	return c
 }
 

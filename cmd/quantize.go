@@ -38,7 +38,11 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 	f.BoolVar(&r.Force, "force", false, "replace outputs that exist")
 	f.IntVar(&r.Threads, "threads", 0, "threads (default: all cores); the outputs don't depend on it")
 	f.Var((*byteSize)(&r.MaxMemory), "max-memory", "memory to use at most, for example 512MiB (default 1GiB)")
-	_ = c.RegisterFlagCompletionFunc("types", completeTypes)
+	completeFlags(c, map[string]completer{
+		"types": completeTypes, "tensor-type": completeTensorRule, "output-tensor-type": completeWords(jobs.TensorTypes()...),
+		"token-embedding-type": completeWords(jobs.TensorTypes()...), "mmproj": completeWords("F16", "BF16", "F32", "Q8_0", "none"),
+		"pre": completeWords(jobs.PreTokenizers()...),
+	})
 }
 
 func newQuantize(a *app) *cobra.Command {
@@ -85,6 +89,7 @@ without --force.`,
 	f.BoolVar(&detach, "detach", false, "leave the job to a running nexus-quant serve")
 	f.BoolVar(&dryRun, "dry-run", false, "only say what would be made: the same as nexus-quant estimate")
 	f.StringVar(&progressMode, "progress", "auto", "progress: auto, bar, plain or none")
+	completeFlags(c, map[string]completer{"progress": completeWords(progressModes...)})
 	return c
 }
 

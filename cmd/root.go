@@ -86,7 +86,8 @@ same bytes as llama.cpp.
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.chooseColor(a.color) }
-	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newArchs(a), newJobs(a), newCancel(a), newModels(a), newServe(a), newWizard(a), newConfig(a), newVersion(a))
+	root.AddCommand(newQuantize(a), newEstimate(a), newInspect(a), newTypes(a), newArchs(a), newJobs(a), a.completesJob(newCancel(a), unendedJob), newModels(a), newServe(a), newWizard(a), newConfig(a), newVersion(a))
+	completeFlags(root, map[string]completer{"color": completeWords("auto", "always", "never")})
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
 	return root

@@ -65,16 +65,3 @@ func newTypes(a *app) *cobra.Command {
 		},
 	}
 }
-
-// completeTypes completes the last name of a comma-separated list.
-func completeTypes(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	prefix := ""
-	if i := strings.LastIndex(typed, ","); i >= 0 {
-		prefix = typed[:i+1]
-	}
-	var list []string
-	for _, p := range jobs.Types() {
-		list = append(list, fmt.Sprintf("%s%s\t%s", prefix, p.Name, p.About))
-	}
-	return list, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-}

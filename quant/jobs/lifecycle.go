@@ -126,6 +126,15 @@ func (s *Service) Jobs(f JobFilter) (JobList, error) {
 	return list, nil
 }
 
+// States lists the states that a job can be in.
+func States() []string {
+	var names []string
+	for _, s := range registry.States() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
 // Cancel ends a job for good: at once if nobody works on it, else within a second. Its partial files are removed.
 func (s *Service) Cancel(_ context.Context, id string) (Job, error) {
 	store, err := s.registry()
