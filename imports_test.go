@@ -37,6 +37,8 @@ var layers = map[string][]string{
 	"quant/interop":        {},
 	"quant/interop/oracle": {"gguf"},
 	"quant/interop/bench":  {"gguf", "kernels", "quant", "quant/interop/oracle"},
+
+	"quant/interop/forward": {"hf", "hf/safetensors"},
 }
 
 // outside says which packages may use a library that only one place should know.

@@ -35,7 +35,7 @@ func (c *Checkpoint) gemma2() {
 
 func (c *Checkpoint) gemma3() {
 	c.class("Gemma3ForCausalLM")
-	c.set("head_dim", 32, "sliding_window", 64, "sliding_window_pattern", 6, "rope_theta", 1e6, "rope_local_base_freq", 10000.0,
+	c.set("head_dim", 32, "query_pre_attn_scalar", 32, "sliding_window", 64, "sliding_window_pattern", 6, "rope_theta", 1e6, "rope_local_base_freq", 10000.0,
 		"rope_scaling", map[string]any{"rope_type": "linear", "factor": 8.0})
 	c.outer(true)
 	c.sandwich()
@@ -175,7 +175,7 @@ func (c *Checkpoint) olmo2() {
 func (c *Checkpoint) olmo3() {
 	c.olmo2()
 	c.set("architectures", []string{"Olmo3ForCausalLM"}, "sliding_window", 64, "layer_types", []string{"sliding_attention", "full_attention"},
-		"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "attention_factor": 1.2})
+		"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "attention_factor": 1.2079441541679836})
 }
 
 func (c *Checkpoint) glm4() {
@@ -242,7 +242,10 @@ func (c *Checkpoint) commandR() {
 	c.set("model_max_length", 512)
 }
 
+// cohere2 has the four layers that libllama counts on: the last of them looks beyond the window.
 func (c *Checkpoint) cohere2() {
+	c.layers = 4
 	c.cohere("Cohere2ForCausalLM", width/Heads)
-	c.set("head_dim", width/Heads, "sliding_window", 64, "rotary_pct", 1.0, "layer_types", []string{"sliding_attention", "full_attention"})
+	c.set("num_hidden_layers", c.layers, "head_dim", width/Heads, "sliding_window", 64, "rotary_pct", 1.0,
+		"layer_types", []string{"sliding_attention", "sliding_attention", "sliding_attention", "full_attention"})
 }

@@ -139,14 +139,14 @@ func (c *Checkpoint) minicpm() {
 		long[i], short[i] = 1.1+float64(i)*3.7, 1+float64(i)*0.01
 	}
 	c.set("scale_emb", 12, "scale_depth", 1.4, "dim_model_base", 32, "rope_scaling", map[string]any{"rope_type": "longrope", "long_factor": long, "short_factor": short,
-		"original_max_position_embeddings": 64})
+		"original_max_position_embeddings": 256})
 	c.sentencePiece()
 }
 
 func (c *Checkpoint) minicpm3() {
 	c.class("MiniCPM3ForCausalLM")
 	c.set("num_key_value_heads", Heads, "q_lora_rank", 48, "kv_lora_rank", 32, "qk_nope_head_dim", 16, "qk_rope_head_dim", 8, "v_head_dim", 16,
-		"scale_emb", 12, "scale_depth", 1.4, "dim_model_base", 32)
+		"scale_emb", 12, "scale_depth", 1.4, "dim_model_base", 256) // libllama takes these three for granted
 	c.outer(false)
 	c.norms()
 	p := "model.layers.{i}.self_attn."

@@ -79,9 +79,11 @@ func (c *Checkpoint) falcon40() {
 	c.add("lm_head.weight", Vocab, width)
 }
 
+// baichuan has as many layers as the one with 7B weights: libllama tells by them that positions are turned.
 func (c *Checkpoint) baichuan() {
+	c.layers = 32
 	c.class("BaichuanForCausalLM")
-	c.set("num_key_value_heads", nil, "rope_theta", nil, "model_max_length", 128)
+	c.set("num_hidden_layers", c.layers, "num_key_value_heads", nil, "rope_theta", nil, "model_max_length", 128)
 	c.outer(false)
 	c.norms()
 	c.each(0, "model.layers.{i}.self_attn.W_pack.weight", 3*width, width)

@@ -3,8 +3,10 @@
 package oracle
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
@@ -122,20 +124,37 @@ func (m *Model) Token(token int32) (text string, score float32, attr int32) {
 // EndOfGeneration tells whether a token ends a text.
 func (m *Model) EndOfGeneration(token int32) bool { return m.lib.isEOG(m.vocab, token) }
 
-// Logits runs tokens through the model and returns the logits after each of them, one row of VocabSize per token.
+// Logits runs tokens through the model, all at once, and returns the logits after each of them, one row of VocabSize per
+// token. Keys and values are kept in F32 and attention is computed step by step, so that nothing is rounded to F16 between.
 func (m *Model) Logits(tokens []int32) ([][]float32, error) {
-	ctx, err := m.context(len(tokens))
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("no tokens to run")
+	}
+	p := m.contextParams(len(tokens))
+	const off, f32 = 0, 0
+	p.FlashAttention, p.TypeK, p.TypeV = off, f32, f32
+	ctx, err := m.newContext(p)
 	if err != nil {
 		return nil, err
 	}
 	defer m.lib.freeContext(ctx)
-	rows := make([][]float32, 0, len(tokens))
-	for _, t := range tokens {
-		row, err := m.step(ctx, []int32{t})
-		if err != nil {
-			return nil, err
+	wanted := bytes.Repeat([]byte{1}, len(tokens))
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	pin.Pin(&tokens[0])
+	pin.Pin(&wanted[0])
+	b := m.lib.batchGetOne(unsafe.Pointer(&tokens[0]), int32(len(tokens)))
+	b.Logits = unsafe.Pointer(&wanted[0])
+	if rc := m.lib.decode(ctx, b); rc != 0 {
+		return nil, fmt.Errorf("llama_decode: code %d: %s", rc, takeLog())
+	}
+	rows := make([][]float32, len(tokens))
+	for i := range rows {
+		logits := m.lib.logits(ctx, int32(i))
+		if logits == nil {
+			return nil, fmt.Errorf("llama_decode gave no logits for token %d: %s", i, takeLog())
 		}
-		rows = append(rows, row)
+		rows[i] = slices.Clone(unsafe.Slice((*float32)(logits), m.VocabSize()))
 	}
 	return rows, nil
 }
@@ -169,9 +188,17 @@ func (m *Model) context(n int) (uintptr, error) {
 	if n == 0 {
 		return 0, fmt.Errorf("no tokens to run")
 	}
+	return m.newContext(m.contextParams(n))
+}
+
+func (m *Model) contextParams(n int) contextParams {
 	p := m.lib.contextParams()
 	p.Ctx, p.Batch, p.Ubatch = uint32(n)+8, uint32(n)+8, uint32(n)+8
 	p.Threads, p.ThreadsBatch, p.NoPerf = 1, 1, true
+	return p
+}
+
+func (m *Model) newContext(p contextParams) (uintptr, error) {
 	takeLog()
 	ctx := m.lib.newContext(m.handle, p)
 	if ctx == 0 {

@@ -1,0 +1,159 @@
+// Package forward computes the logits of a checkpoint in Hugging Face layout, in float64 and without haste: the measure
+// that the interop tests hold llama.cpp's logits of our GGUF files against. It is written from the definitions of the
+// architectures in transformers (or in the code that a model is published with) and knows neither quant/arch nor GGUF, so
+// that a name, a permutation, an offset or a key of the metadata that is wrong there shows here.
+//
+// A family is a function that puts layers together out of the pieces in this package. For tests only.
+package forward
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nexus-quant/nexus-quant/hf"
+)
+
+// Classes lists the classes of models that Logits knows, sorted.
+func Classes() []string { return slices.Sorted(maps.Keys(families)) }
+
+// Deviations are places where llama.cpp or its converter is known not to compute what a definition says. Each is a choice of
+// theirs that our files can't change; to follow them leaves only float rounding between both passes.
+type Deviations struct {
+	// HalfGELU: GELU's approximation by tanh is looked up in a table with F16 arguments and results.
+	HalfGELU bool
+	// TanhGELU: models whose definition has the exact GELU get the approximation.
+	TanhGELU bool
+	// HalfNorms: where one is added to norms of a checkpoint in F16, the sum is rounded to F16.
+	HalfNorms bool
+	// HalfRouter: a router that stays in BF16 has what meets it rounded to BF16.
+	HalfRouter bool
+	// TruncatedYarn: the bounds of YaRN's blend are rounded where the config says that they are not.
+	TruncatedYarn bool
+	// NoWindow: what the config says of a window of all layers is not used.
+	NoWindow bool
+}
+
+// Logits reads a checkpoint and returns the logits after each token. The names of the tensors that it had no use for come
+// with them.
+func Logits(c *hf.Checkpoint, tokens []int32, d Deviations) (logits [][]float64, unread []string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p, ok := r.(problem)
+			if !ok {
+				panic(r)
+			}
+			err = p
+		}
+	}()
+	m := open(c, len(tokens))
+	m.deviations = d
+	class := m.config.list("architectures")[0].(string)
+	build, ok := families[class]
+	if !ok {
+		return nil, nil, fmt.Errorf("class %s: no forward pass", class)
+	}
+	build(m)
+	return m.run(tokens), m.unread(), nil
+}
+
+// problem is what makes a checkpoint unfit for its family's function: it is thrown as a panic and returned by Logits.
+type problem struct{ error }
+
+func fail(format string, args ...any) { panic(problem{fmt.Errorf(format, args...)}) }
+
+type (
+	vec   = []float64
+	fn    func(x vec) vec     // of one position
+	mixer func(x []vec) []vec // of all positions: attention, a convolution, a recurrence
+)
+
+// model is a checkpoint on its way to become a row of layers.
+type model struct {
+	config
+	weights    *weights
+	count      int // of tokens that will be run: some rotary frequencies depend on it
+	deviations Deviations
+
+	prefix string // of the names of the tensors in layers
+	eps    float64
+	both   bool // positions see those behind them
+
+	embed      func(tokens []int32) []vec
+	layers     []mixer
+	norm, head fn
+}
+
+func open(c *hf.Checkpoint, count int) *model {
+	data, err := c.ReadFile("config.json")
+	if err != nil {
+		fail("config.json: %w", err)
+	}
+	m := &model{weights: newWeights(c), count: count, prefix: "model."}
+	if err := json.Unmarshal(data, &m.config); err != nil {
+		fail("config.json: %w", err)
+	}
+	// Models that also see keep the text model's config in one of its own, and its tensors under longer names.
+	if text, ok := m.config["text_config"].(map[string]any); ok {
+		text["architectures"] = m.config["architectures"]
+		if tied, ok := m.config["tie_word_embeddings"]; ok {
+			text["tie_word_embeddings"] = tied
+		}
+		m.config = text
+		for _, p := range []string{"language_model.model.", "model.language_model."} {
+			if m.weights.has(p + "embed_tokens.weight") {
+				m.prefix = p
+			}
+		}
+	}
+	for _, key := range []string{"rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps", "layernorm_epsilon"} {
+		if v, ok := m.config[key].(float64); ok {
+			m.eps = v
+		}
+	}
+	return m
+}
+
+// layer is the start of the names of a layer's tensors.
+func (m *model) layer(i int) string { return fmt.Sprintf("%slayers.%d.", m.prefix, i) }
+
+// add appends layers.
+func (m *model) add(layers ...mixer) { m.layers = append(m.layers, layers...) }
+
+// outer makes the embedding and the head under their usual names. Without a head the embedding is the head.
+func (m *model) outer(norm fn) {
+	m.ends(m.prefix+"embed_tokens", norm, strings.TrimSuffix(m.prefix, "model.")+"lm_head", "lm_head")
+}
+
+// ends makes embedding and head. The head is the first of the names that the checkpoint has, if it isn't tied.
+func (m *model) ends(embedding string, norm fn, heads ...string) {
+	table := m.weights.matrix(embedding + ".weight")
+	m.embed = func(tokens []int32) []vec {
+		out := make([]vec, len(tokens))
+		for i, t := range tokens {
+			out[i] = slices.Clone(table.row(int(t)))
+		}
+		return out
+	}
+	m.norm = norm
+	m.head = table.times
+	if m.flag("tie_word_embeddings", false) {
+		return
+	}
+	for _, name := range heads {
+		if m.weights.has(name + ".weight") {
+			m.head = m.linear(name)
+			return
+		}
+	}
+}
+
+func (m *model) run(tokens []int32) []vec {
+	x := m.embed(tokens)
+	for _, layer := range m.layers {
+		x = layer(x)
+	}
+	return each(m.head)(each(m.norm)(x))
+}

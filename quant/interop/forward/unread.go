@@ -1,0 +1,33 @@
+package forward
+
+import (
+	"regexp"
+	"strconv"
+)
+
+// unneeded is what a text's logits don't depend on: what the model sees and hears with, layers that predict the tokens
+// after the next, and numbers that older checkpoints store and transformers computes.
+var unneeded = regexp.MustCompile(`(^|\.)(vision_tower|vision_model|vision_encoder|vision_adapter|multi_modal_projector|visual|connector|mlp1|embed_vision|audio_tower|patch_merger)\.` +
+	`|^mtp\.|\.mtp_|rotary_(emb|pos_emb)\.inv_freq$|\.masked_bias$`)
+
+var layerNumber = regexp.MustCompile(`(?:^|\.)layers\.(\d+)\.`)
+
+// unread are the tensors that the pass should have read and has not.
+func (m *model) unread() []string {
+	var names []string
+	for _, t := range m.weights.from.Tensors {
+		if m.weights.read[t.Name] || unneeded.MatchString(t.Name) {
+			continue
+		}
+		if n := layerNumber.FindStringSubmatch(t.Name); n != nil {
+			if i, _ := strconv.Atoi(n[1]); i >= m.layerCount() {
+				continue
+			}
+		}
+		if m.flag("tie_word_embeddings", false) && t.Name == "lm_head.weight" {
+			continue
+		}
+		names = append(names, t.Name)
+	}
+	return names
+}
