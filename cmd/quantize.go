@@ -24,6 +24,7 @@ func addRecipeFlags(c *cobra.Command, r *jobs.Request) {
 	f.StringVar(&r.Revision, "revision", "", "branch, tag or commit of a Hub model (default: main)")
 	f.StringVar(&r.Mmproj, "mmproj", "", "`type` of the mmproj file, which holds what a model sees or hears with: F16, BF16, F32, Q8_0 or none\n(default: F16 where the model has such a thing)")
 	f.StringVar(&r.MergeLora, "merge-lora", "", "LoRA `adapter` to add to the weights: a Hub id, or a folder with adapter_model.safetensors\nand adapter_config.json")
+	f.StringVar(&r.LoraBase, "base", "", "make the file of a LoRA adapter, which MODEL is then: the `model` that it belongs to, a Hub id or a folder,\nof which no weights are read; types F32, F16, BF16 and Q8_0")
 	f.BoolVar(&r.Pure, "pure", false, "give every tensor the same type, without the file type's mix")
 	f.BoolVar(&r.LeaveOutput, "leave-output-tensor", false, "keep output.weight as it is")
 	f.StringVar(&r.OutputType, "output-tensor-type", "", "tensor `type` of output.weight")
@@ -57,12 +58,17 @@ func newQuantize(a *app) *cobra.Command {
 MODEL is a Hub id (org/name, org/name@revision, hf://org/name@commit), a folder in
 Hugging Face layout, or a .gguf file (of a split model, any shard).
 
+A LoRA adapter is merged with --merge-lora; with --base MODEL is the adapter itself, and
+a GGUF file of it is made for llama.cpp's --lora.
+
 The outputs are named NAME-TYPE.gguf, and mmproj-NAME-F16.gguf what a model sees or
 hears with, which llama.cpp's programs take as --mmproj. They are written under a .partial name, synced,
 read back and checked, and renamed at the end. An existing file is never replaced
 without --force.`,
 		Example: `  nexus-quant quantize meta-llama/Llama-2-7b-hf --types Q4_K_M,Q5_K_M
   nexus-quant quantize ./my-model -t Q4_K_M -o out --imatrix imatrix.gguf
+  nexus-quant quantize ./my-model -t Q4_K_M --merge-lora me/my-adapter
+  nexus-quant quantize me/my-adapter --base meta-llama/Llama-2-7b-hf -t F16
   nexus-quant quantize model-BF16.gguf -t Q6_K --tensor-type 'attn_v=q8_0'`,
 		Args: oneModel,
 		RunE: func(c *cobra.Command, args []string) error {

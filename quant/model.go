@@ -27,6 +27,7 @@ type Model struct {
 	Files    []SourceFile
 	Tower    *Model // what sees or hears, for a file of its own; nil for none
 
+	adapter  bool  // a LoRA adapter
 	memory   int64 // bytes that reading the tensors takes, beside the buffers of a run
 	towerErr error // why there is none, although some tensors see or hear
 	tensors  []modelTensor
@@ -76,6 +77,22 @@ func FromCheckpoint(c *hf.Checkpoint, o arch.Options) (*Model, error) {
 	m.memory = mapped.Memory
 	files, err := checkpointFiles(o.Merge.Checkpoint)
 	m.Files = append(m.Files, files...)
+	return m, err
+}
+
+// FromAdapter maps a LoRA adapter, whose tensors are named and ordered after those of its base model. Of the base no
+// weights are read.
+func FromAdapter(a *arch.Adapter, base *hf.Checkpoint, o arch.Options) (*Model, error) {
+	mapped, err := arch.MapAdapter(a, base, o)
+	if err != nil {
+		return nil, err
+	}
+	c := a.Checkpoint
+	m := &Model{Name: c.Name, Repo: c.Repo, Revision: c.Revision, Commit: c.Commit, Metadata: mapped.Metadata, Warnings: mapped.Warnings, adapter: true}
+	if err := m.take(mapped); err != nil {
+		return nil, err
+	}
+	m.Files, err = checkpointFiles(c)
 	return m, err
 }
 

@@ -132,10 +132,14 @@ func (p *Plan) add(m *Model, recipes []Recipe, o PlanOptions) error {
 	for _, r := range recipes {
 		out := Output{Recipe: r, First: first, Metadata: base.Clone()}
 		var err error
-		if r.Tower {
+		if r.Tower || m.adapter {
+			if _, err := converterPreset(r.Preset.Name, m.adapter); err != nil {
+				return err
+			}
 			out.Types, out.Fallbacks = r.assignTower(m.tensors)
-			// llama.cpp's converter gives the type a place of its own
-			out.Metadata.Set("general.file_type", uint32(r.Preset.FileType))
+			if r.Tower { // llama.cpp's converter gives the type a place of its own, and none in an adapter
+				out.Metadata.Set("general.file_type", uint32(r.Preset.FileType))
+			}
 			out.Metadata.Append("general.quantization_version", uint32(quantizationVersion))
 		} else {
 			if out.Types, out.Fallbacks, err = r.assign(h, m.tensors, !o.Imatrix.Empty()); err != nil {
@@ -153,7 +157,7 @@ func (p *Plan) add(m *Model, recipes []Recipe, o PlanOptions) error {
 		}
 		infos := make([]gguf.TensorInfo, len(m.tensors))
 		for i, t := range p.Tensors[first:] {
-			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i], Ones: r.Tower}
+			infos[i] = gguf.TensorInfo{Name: t.Name, Shape: t.Shape, Type: out.Types[i], Ones: r.Tower || m.adapter}
 			if err := t.feasible(out.Types[i]); err != nil {
 				return err
 			}

@@ -32,7 +32,10 @@ func TowerPresets() []Preset {
 }
 
 // ParseTowerPreset finds one of TowerPresets by name, in any case.
-func ParseTowerPreset(name string) (Preset, error) {
+func ParseTowerPreset(name string) (Preset, error) { return converterPreset(name, false) }
+
+// converterPreset finds one of the file types that the converter makes, for a tower or an adapter.
+func converterPreset(name string, adapter bool) (Preset, error) {
 	p, err := ParsePreset(name)
 	if err != nil {
 		return p, err
@@ -42,13 +45,19 @@ func ParseTowerPreset(name string) (Preset, error) {
 			return q, nil
 		}
 	}
-	return Preset{}, &TowerPresetError{Name: p.Name}
+	return Preset{}, &TowerPresetError{Name: p.Name, Adapter: adapter}
 }
 
-// TowerPresetError is returned for a file type that an mmproj file can't have.
-type TowerPresetError struct{ Name string }
+// TowerPresetError is returned for a file type that an mmproj file or that of an adapter can't have.
+type TowerPresetError struct {
+	Name    string
+	Adapter bool
+}
 
 func (e *TowerPresetError) Error() string {
+	if e.Adapter {
+		return fmt.Sprintf("type %s is not for files of adapters", e.Name)
+	}
 	return fmt.Sprintf("type %s is not for mmproj files", e.Name)
 }
 

@@ -19,6 +19,7 @@ type Adapter struct {
 	Checkpoint *hf.Checkpoint
 	pairs      []adapterPair // sorted by the names of their weights
 	alpha      float64       // lora_alpha
+	root       bool          // use_rslora
 	warnings   []string
 }
 
@@ -27,7 +28,6 @@ type adapterPair struct {
 	weight string // its name as peft has it
 	dequant.LowRank
 	alpha float64 // lora_alpha or what alpha_pattern has for it
-	scale float64 // alpha divided by the rank, or by its root
 }
 
 // AdapterError is returned for an adapter that can't be applied exactly.
@@ -194,7 +194,8 @@ func listed(names []string, what string) string {
 // scales gives each pair its scale, which is lora_alpha / r, or lora_alpha / sqrt(r) with use_rslora, and of its own alpha
 // and r where a pattern fits (LoraLayer.update_layer in peft/tuners/lora/layer.py).
 func (a *Adapter) scales(c *config) error {
-	root, fanInFanOut := c.flag("use_rslora"), c.flag("fan_in_fan_out")
+	a.root = c.flag("use_rslora")
+	fanInFanOut := c.flag("fan_in_fan_out")
 	alphas, err := a.patterns(c, "alpha_pattern")
 	if err != nil {
 		return err
@@ -224,10 +225,11 @@ func (a *Adapter) scales(c *config) error {
 		if want != r {
 			return a.fail("", "tensor %q has rank %v, %s makes it %v", p.A.Name, r, hf.AdapterConfig, want)
 		}
-		if p.scale = p.alpha / r; root {
-			p.scale = p.alpha / math.Sqrt(r)
+		scale := p.alpha / r
+		if a.root {
+			scale = p.alpha / math.Sqrt(r)
 		}
-		if p.LowRank.Scale = float32(p.scale); !(math.Abs(p.scale) <= math.MaxFloat32) {
+		if p.Scale = float32(scale); !(math.Abs(scale) <= math.MaxFloat32) {
 			return a.fail("", "%s: lora_alpha %v is no strength that weights can have", hf.AdapterConfig, p.alpha)
 		}
 		p.Transposed = p.Transposed || fanInFanOut
@@ -319,9 +321,6 @@ func (a *Adapter) fit(tensors []*safetensors.Tensor) ([]*safetensors.Tensor, err
 			return nil, a.fail("", "tensors %q and %q are both for %q", other, p.A.Name, found.Name)
 		}
 		used[found.Name] = p.A.Name
-		if isFP8(found.DType) {
-			return nil, a.fail("take the model in BF16 or F16 that it was made from", "tensor %q of the model is %s, which nothing can be added to", found.Name, found.DType)
-		}
 		if err := p.Fit(found); err != nil {
 			return nil, a.fail("is it the model that the adapter was trained on?", "%v", err)
 		}
@@ -342,6 +341,9 @@ func (m *mapping) merge(c *hf.Checkpoint, a *Adapter) (*hf.Checkpoint, error) {
 	m.merger = &dequant.Merger{}
 	sum := map[*safetensors.Tensor]*safetensors.Tensor{}
 	for i, w := range weights {
+		if isFP8(w.DType) {
+			return nil, a.fail("take the model in BF16 or F16 that it was made from", "tensor %q of the model is %s, which nothing can be added to", w.Name, w.DType)
+		}
 		if sum[w], err = m.merger.Add(w, a.pairs[i].LowRank); err != nil {
 			return nil, err
 		}

@@ -159,26 +159,49 @@ type mapping struct {
 // Every tensor of the checkpoint matches exactly one rule of the family and has the shape that the
 // config says, and every tensor that the family needs is there. Whatever isn't so is an error that names it.
 func Map(c *hf.Checkpoint, o Options) (*Model, error) {
-	cfg, err := readConfig(c.ReadFile)
+	m, c, err := begin(c, o)
 	if err != nil {
 		return nil, err
+	}
+	m.model.Metadata.Set("general.type", "model")
+	if err := m.general(c, o); err != nil {
+		return nil, err
+	}
+	if err := m.params(); err != nil {
+		return nil, err
+	}
+	if *m.config.err != nil {
+		return nil, *m.config.err
+	}
+	if err := m.vocabulary(o); err != nil {
+		return nil, err
+	}
+	m.addTower(c, o)
+	return m.model, nil
+}
+
+// begin maps the tensors of a checkpoint, which it returns unpacked and merged.
+func begin(c *hf.Checkpoint, o Options) (*mapping, *hf.Checkpoint, error) {
+	cfg, err := readConfig(c.ReadFile)
+	if err != nil {
+		return nil, nil, err
 	}
 	class, err := cfg.class()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	i := slices.IndexFunc(all, func(f *family) bool { return slices.Contains(f.classes, class) && (f.when == nil || f.when(cfg)) })
 	if i < 0 {
-		return nil, &UnsupportedError{class}
+		return nil, nil, &UnsupportedError{class}
 	}
 	f := all[i]
 	m := &mapping{family: f, tower: towerOf(cfg.root), config: cfg, read: c.ReadFile, name: c.Name, model: &Model{Arch: f.name}}
 	if c, err = m.unpack(c); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.Merge != nil {
 		if c, err = m.merge(c, o.Merge); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	m.sources = c.Tensors
@@ -194,27 +217,13 @@ func Map(c *hf.Checkpoint, o Options) (*Model, error) {
 		f.adjust(m)
 	}
 	if *cfg.err != nil {
-		return nil, *cfg.err
+		return nil, nil, *cfg.err
 	}
 	m.model.Metadata.Set("general.architecture", f.name)
 	if err := m.tensors(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m.model.Metadata.Set("general.type", "model")
-	if err := m.general(c, o); err != nil {
-		return nil, err
-	}
-	if err := m.params(); err != nil {
-		return nil, err
-	}
-	if *cfg.err != nil {
-		return nil, *cfg.err
-	}
-	if err := m.vocabulary(o); err != nil {
-		return nil, err
-	}
-	m.addTower(c, o)
-	return m.model, nil
+	return m, c, nil
 }
 
 // parameters counts the values of all tensors, and tells how big a model is in a name: models with experts by how many

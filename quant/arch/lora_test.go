@@ -122,3 +122,85 @@ func TestPatternsGiveModulesTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestMapAdapterWritesWhatTheConverterWrites compares with golden texts of what convert_lora_to_gguf.py writes, as
+// TestMapWritesWhatTheConverterWrites does. GPT-2's is not in them: the converter turns what is stored swapped once too
+// often.
+func TestMapAdapterWritesWhatTheConverterWrites(t *testing.T) {
+	t.Parallel()
+	for kind, targets := range map[archtest.Kind][]string{
+		archtest.Llama2:  {"_proj", "embed_tokens", "lm_head"}, // rows permuted
+		archtest.Qwen3:   {"q_proj", "v_proj", "gate_proj"},
+		"tiny-gemma2":    {"_proj"},
+		"tiny-qwen3moe":  {"_proj"},                // stacked
+		"tiny-gptneox":   {"query_key_value"},      // taken apart and joined again
+		"tiny-internlm2": {"wqkv", "feed_forward"}, // taken apart
+		"tiny-granite":   {"q_proj", "down_proj"},
+		"tiny-falcon":    {"query_key_value"},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			c := archtest.New(kind)
+			compareGolden(t, "lora-"+string(kind), mapAdapter(t, c, archtest.NewAdapter(c, 8, targets...), "Base-1.5M-chat-lora"))
+		})
+	}
+}
+
+// mapAdapter maps an adapter that is written under a name.
+func mapAdapter(t *testing.T, base *archtest.Checkpoint, a *archtest.Adapter, name string) *arch.Model {
+	t.Helper()
+	m, err := tryAdapter(t, base, a, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func tryAdapter(t *testing.T, base *archtest.Checkpoint, a *archtest.Adapter, name string) (*arch.Model, error) {
+	t.Helper()
+	root := t.TempDir()
+	base.Write(t, filepath.Join(root, "base"))
+	a.Write(t, filepath.Join(root, name))
+	c, err := hf.OpenDir(filepath.Join(root, "base"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	ck, err := hf.OpenAdapterDir(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ck.Close() })
+	adapter, err := arch.ReadAdapter(ck)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arch.MapAdapter(adapter, c, arch.Options{})
+}
+
+// TestAdaptersThatNoFileCanHold has adapters that can be merged, but are no products in the order of the output.
+func TestAdaptersThatNoFileCanHold(t *testing.T) {
+	t.Parallel()
+	for want, test := range map[string]struct {
+		kind    archtest.Kind
+		targets []string
+		change  func(a *archtest.Adapter)
+	}{
+		"it has something for 1 of":   {"tiny-qwen3moe", []string{"layers.0.mlp.experts.1.up_proj"}, nil},
+		"lora_alpha is 0":             {archtest.Qwen3, []string{"q_proj"}, func(a *archtest.Adapter) { a.Config["lora_alpha"] = 0 }},
+		"the output has no place for": {"tiny-gemma", []string{"lm_head"}, nil},
+		"differ in rank or type": {"tiny-qwen3moe", []string{"experts"}, func(a *archtest.Adapter) {
+			a.Tensors[0].DType, a.Tensors[0].Data = "F16", a.Tensors[0].Data[:len(a.Tensors[0].Data)/2]
+		}},
+		"in places that a product can't": {archtest.Llama2, []string{"q_proj"}, func(a *archtest.Adapter) { a.Config["fan_in_fan_out"] = true }},
+	} {
+		c := archtest.New(test.kind)
+		a := archtest.NewAdapter(c, 4, test.targets...)
+		if test.change != nil {
+			test.change(a)
+		}
+		if _, err := tryAdapter(t, c, a, "style"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

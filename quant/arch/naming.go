@@ -30,7 +30,7 @@ var (
 
 // splitID takes "org/Base-7B-Instruct-v1.1" apart by gguf-py's heuristics
 // (Metadata.get_model_id_components). parameters is the model's size, which tells a size in the name from a
-// context length; 0 if not known.
+// context length; 0 if not known, and of an adapter less than 0: it is smaller than its model, whose size its name may say.
 func splitID(id string, parameters int64) idParts {
 	if strings.Contains(id, " ") {
 		return idParts{name: id} // a sentence, not an id
@@ -84,6 +84,8 @@ func annotate(word string, first bool, parameters int64) (string, int) {
 		return strings.ToUpper(word), isType
 	case !first && sizeWord.MatchString(word):
 		return annotateSize(strings.ReplaceAll(word, "_", "."), parameters)
+	case !first && parameters < 0 && strings.EqualFold(word, "lora"): // says nothing of an adapter
+		return word, isType
 	case !first && tunedWord.MatchString(word):
 		return word, isFinetune
 	}
@@ -100,11 +102,12 @@ func annotateSize(word string, parameters int64) (string, int) {
 		word = word[:n-1] + strings.ToUpper(word[n-1:])
 	}
 	number, err := strconv.ParseFloat(word[:n-1], 64)
-	if err != nil || parameters <= 0 {
+	if err != nil || parameters == 0 {
 		return word, isSize
 	}
 	size := number * math.Pow(1000, float64(strings.Index(" KMBT", word[n-1:])))
-	if math.Abs(size-float64(parameters)) > float64(7*parameters/8) { // rather a context length
+	unlike := parameters > 0 && math.Abs(size-float64(parameters)) > float64(7*parameters/8)
+	if unlike || parameters < 0 && size < float64(-parameters/8) { // rather a context length
 		return word[:n-1] + strings.ToLower(word[n-1:]), isFinetune
 	}
 	return word, isSize

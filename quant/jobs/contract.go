@@ -123,6 +123,7 @@ type Config struct {
 	TensorTypes        []TensorRule `json:"tensor_types,omitempty"`
 	Mmproj             string       `json:"mmproj,omitempty"`
 	MergeLora          string       `json:"merge_lora,omitempty"`
+	LoraBase           string       `json:"lora_base,omitempty"`
 	AllowRequantize    bool         `json:"allow_requantize"`
 	Force              bool         `json:"force"`
 	Provenance         bool         `json:"provenance"`

@@ -189,19 +189,7 @@ func (s *Service) download(ctx context.Context, r *Request, job *planned, watch 
 			return job, err
 		}
 	}
-	lora, err := s.fetchLora(ctx, job.lora, report)
-	if err != nil {
-		return job, err
-	}
-	c, err := hf.OpenDir(dir)
-	if err != nil {
-		return job, errors.Join(err, lora.close())
-	}
-	if job.kind == HuggingFace {
-		c.Name = job.ref.Repo[strings.LastIndexByte(job.ref.Repo, '/')+1:]
-		c.Repo, c.Revision, c.Commit = job.Repo, job.Revision, job.Commit
-	}
-	src, err := fromCheckpoint(c, job.ref, r, lora)
+	src, err := s.fetched(ctx, r, job, dir, report)
 	if err != nil {
 		return job, err
 	}
@@ -212,6 +200,30 @@ func (s *Service) download(ctx context.Context, r *Request, job *planned, watch 
 	}
 	job.close()
 	return &planned{source: src, asked: job.asked, plan: p, options: job.options}, nil
+}
+
+// fetched opens what was downloaded, and fetches an adapter that is merged into it.
+func (s *Service) fetched(ctx context.Context, r *Request, job *planned, dir string, report func(hf.Progress)) (*source, error) {
+	lora, err := s.fetchLora(ctx, job.lora, report)
+	if err != nil {
+		return nil, err
+	}
+	open := hf.OpenDir
+	if job.ref.Adapter {
+		open = hf.OpenAdapterDir
+	}
+	c, err := open(dir)
+	if err != nil {
+		return nil, errors.Join(err, lora.close())
+	}
+	if job.kind == HuggingFace {
+		c.Name = job.ref.Repo[strings.LastIndexByte(job.ref.Repo, '/')+1:]
+		c.Repo, c.Revision, c.Commit = job.Repo, job.Revision, job.Commit
+	}
+	if job.ref.Adapter {
+		return s.fromAdapter(ctx, c, job.ref, r)
+	}
+	return fromCheckpoint(c, job.ref, r, lora)
 }
 
 // check refuses a job that can't end well.

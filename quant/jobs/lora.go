@@ -3,12 +3,14 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/nexus-quant/nexus-quant/hf"
+	"github.com/nexus-quant/nexus-quant/quant"
 	"github.com/nexus-quant/nexus-quant/quant/arch"
 )
 
-// adapter is the LoRA adapter that a request merges into its model.
+// adapter is a LoRA adapter, mostly that which a request merges into its model.
 type adapter struct {
 	*arch.Adapter
 	ref hf.Ref
@@ -21,10 +23,65 @@ func (r *Request) loraRef() (hf.Ref, error) {
 		return ref, err
 	}
 	if ref.Kind == hf.File {
-		return ref, &UsageError{Err: fmt.Errorf("merge-lora: %s is a GGUF file, want an adapter as peft saves it", r.MergeLora), hint: "name a Hub id or a folder with adapter_model.safetensors and adapter_config.json"}
+		return ref, noAdapter("merge-lora", r.MergeLora)
 	}
 	ref.Adapter = true
 	return ref, nil
+}
+
+func noAdapter(option, name string) error {
+	return &UsageError{Err: fmt.Errorf("%s: %s is a GGUF file, want an adapter as peft saves it", option, name), hint: "name a Hub id or a folder with adapter_model.safetensors and adapter_config.json"}
+}
+
+// baseRef says what the model is that an adapter belongs to, where a file of the adapter is asked for.
+func (r *Request) baseRef() (hf.Ref, error) {
+	ref, err := r.ref(r.LoraBase)
+	if err == nil && ref.Kind == hf.File {
+		err = &UsageError{Err: fmt.Errorf("base: %s is a GGUF file, want a model in Hugging Face layout", r.LoraBase), hint: "name the Hub id or the folder that the file was made from; of a Hub model only headers are read"}
+	}
+	return ref, err
+}
+
+// forAdapter refuses what a file of an adapter can't honour.
+func (r *Request) forAdapter() error {
+	if r.LoraBase == "" {
+		return nil
+	}
+	for option, set := range map[string]bool{
+		"merge-lora": r.MergeLora != "", "mmproj": r.Mmproj != "" && !strings.EqualFold(r.Mmproj, noMmproj), "imatrix": r.Imatrix != "", "pure": r.Pure,
+		"leave-output-tensor": r.LeaveOutput, "output-tensor-type": r.OutputType != "", "token-embedding-type": r.EmbeddingType != "", "tensor-type": len(r.TensorTypes) > 0,
+	} {
+		if set {
+			return &UsageError{Err: fmt.Errorf("%s: not for the file of an adapter, which --base asks for", option), hint: "leave one of the two out"}
+		}
+	}
+	return nil
+}
+
+// fromAdapter maps an adapter, which it closes if that fails.
+func (s *Service) fromAdapter(ctx context.Context, c *hf.Checkpoint, ref hf.Ref, r *Request) (*source, error) {
+	lora, err := readLora(c, ref)
+	if err != nil {
+		return nil, err
+	}
+	src := &source{kind: kindOf(ref), ref: ref, close: c.Close}
+	var base *hf.Checkpoint
+	of, err := r.baseRef()
+	if err == nil {
+		base, err = s.openCheckpoint(ctx, of)
+	}
+	if err == nil {
+		src.Model, err = quant.FromAdapter(lora.Adapter, base, arch.Options{Pre: r.PreTokenizer})
+		base.Close()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	if src.kind == Local {
+		src.paths = []string{ref.Path}
+	}
+	return src, nil
 }
 
 // openLora opens the request's adapter without fetching weights; nil for none.

@@ -82,3 +82,56 @@ func TestAdapterIsWhereItMayBe(t *testing.T) {
 		}
 	}
 }
+
+// TestAdapterBecomesAFile makes the file of an adapter, of whose model no weights are fetched.
+func TestAdapterBecomesAFile(t *testing.T) {
+	t.Parallel()
+	model, adapter, _ := adapted(t)
+	hub := hubtest.New(t, map[string]fs.FS{"nexus/tiny": os.DirFS(model), hubAdapter: os.DirFS(adapter)})
+	s := hubService(t, hub)
+	want := made(t, s, &Request{Model: adapter, LoraBase: model, Types: []string{"F16,Q8_0"}})
+	if len(want) != 2 || want["style-Q8_0.gguf"] == nil {
+		t.Fatalf("made %d files", len(want))
+	}
+	sameFiles(t, made(t, s, &Request{Model: adapter, LoraBase: "nexus/tiny", Types: []string{"F16,Q8_0"}}), want)
+	got := made(t, s, &Request{Model: hubAdapter, LoraBase: "nexus/tiny", Types: []string{"Q8_0"}})
+	tail := func(b []byte) string { return string(b[len(b)-8000:]) } // the header names the repository
+	if len(got) != 1 || tail(got["style-Q8_0.gguf"]) != tail(want["style-Q8_0.gguf"]) {
+		t.Error("the adapter of the Hub gives another file")
+	}
+	if name := "models--nexus--tiny"; !fetchedNothing(t, filepath.Join(s.hub.CacheDir(), name)) {
+		t.Errorf("weights of %s were fetched", name)
+	}
+
+	for want, r := range map[string]Request{
+		"type Q4_K_M is not for files of adapters": {Types: []string{"Q4_K_M"}},
+		"no adapter: neither adapter_model":        {Model: model},
+		"pure: not for the file of an adapter":     {Pure: true},
+		"merge-lora: not for the file":             {MergeLora: adapter},
+		"base: x.gguf is a GGUF file":              {LoraBase: "x.gguf"},
+		"base: y.gguf is a GGUF file":              {Model: "y.gguf"},
+	} {
+		if r.Model == "" {
+			r.Model = adapter
+		}
+		if r.LoraBase == "" {
+			r.LoraBase = model
+		}
+		if r.Types == nil {
+			r.Types = []string{"F16"}
+		}
+		if _, err := s.Estimate(t.Context(), &r); err == nil || !strings.Contains(err.Error(), want) || HintOf(err) == "" {
+			t.Errorf("got %v (hint %q), want %q", err, HintOf(err), want)
+		}
+	}
+}
+
+// fetchedNothing tells whether a model's folder in the cache has no weights.
+func fetchedNothing(t *testing.T, dir string) bool {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "snapshots", "*", "*.safetensors"))
+	return err == nil && len(found) == 0
+}

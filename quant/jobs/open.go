@@ -41,6 +41,7 @@ func (s *Service) resolve(r *Request) (hf.Ref, error) {
 	if err != nil {
 		return ref, err
 	}
+	ref.Adapter = r.LoraBase != ""
 	if r.Revision != "" {
 		if ref.Kind != hf.Hub {
 			return ref, usage("revision %q: only a Hub model has revisions, %s is local", r.Revision, r.Model)
@@ -93,6 +94,9 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 		return nil, err
 	}
 	if kindOf(ref) == GGUF {
+		if r.LoraBase != "" {
+			return nil, noAdapter("base", r.Model)
+		}
 		if r.MergeLora != "" {
 			return nil, &UsageError{Err: fmt.Errorf("merge-lora: %s is a GGUF file, and an adapter is merged into a model in Hugging Face layout", r.Model), hint: "name the Hub id or the folder that the file was made from"}
 		}
@@ -101,6 +105,9 @@ func (s *Service) open(ctx context.Context, r *Request) (*source, error) {
 	c, err := s.openCheckpoint(ctx, ref)
 	if err != nil {
 		return nil, err
+	}
+	if r.LoraBase != "" {
+		return s.fromAdapter(ctx, c, ref, r)
 	}
 	lora, err := s.openLora(ctx, r)
 	if err != nil {

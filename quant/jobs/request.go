@@ -23,6 +23,7 @@ type Request struct {
 	Model           string   // Hub id, folder or GGUF file
 	Revision        string   // of a Hub model; overrides the one in Model
 	MergeLora       string   `json:",omitempty"` // LoRA adapter to add to the weights: Hub id or folder
+	LoraBase        string   `json:",omitempty"` // Model is a LoRA adapter for this Hub id or folder, and the output its file
 	Types           []string // file types: "Q4_K_M"
 	Mmproj          string   `json:",omitempty"` // file types of what sees or hears, by commas; "" for F16 where there is such a thing, "none"
 	Dir             string   // for the outputs; "" is the working directory
@@ -100,6 +101,9 @@ func (r *Request) planOptions() (quant.PlanOptions, error) {
 	var o quant.PlanOptions
 	if strings.TrimSpace(r.Model) == "" {
 		return o, &UsageError{Err: fmt.Errorf("no model given"), hint: "name a Hub id, a folder or a .gguf file, for example: nexus-quant quantize org/name --types Q4_K_M"}
+	}
+	if err := r.forAdapter(); err != nil {
+		return o, err
 	}
 	if r.Threads < 0 {
 		return o, usage("threads: %d, want 1 or more", r.Threads)

@@ -116,7 +116,7 @@ func (s *Service) request(spec Spec, needName bool) (*Request, error) {
 	r := &Request{
 		Name: spec.Name, Priority: spec.Priority, Model: strings.TrimSpace(spec.SourceModel), Revision: spec.Revision, Types: spec.Types, Dir: spec.OutputDir,
 		Pure: c.Pure, LeaveOutput: c.LeaveOutput, OutputType: c.OutputType, EmbeddingType: c.EmbeddingType, AllowRequantize: c.AllowRequantize,
-		Mmproj: c.Mmproj, MergeLora: strings.TrimSpace(c.MergeLora), Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
+		Mmproj: c.Mmproj, MergeLora: strings.TrimSpace(c.MergeLora), LoraBase: strings.TrimSpace(c.LoraBase), Force: c.Force, Provenance: c.Provenance, Threads: c.Threads, MaxMemory: c.MaxMemory,
 	}
 	if spec.Description != nil {
 		r.Description = *spec.Description
@@ -140,7 +140,7 @@ func (r *Request) config() Config {
 	c := Config{
 		UseImatrix: r.Imatrix != "", ImatrixFile: r.Imatrix, Threads: r.Threads, MaxMemory: r.MaxMemory, VerifyOutput: &verify,
 		Pure: r.Pure, LeaveOutput: r.LeaveOutput, OutputType: r.OutputType, EmbeddingType: r.EmbeddingType,
-		Mmproj: r.Mmproj, MergeLora: r.MergeLora, AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
+		Mmproj: r.Mmproj, MergeLora: r.MergeLora, LoraBase: r.LoraBase, AllowRequantize: r.AllowRequantize, Force: r.Force, Provenance: r.Provenance,
 	}
 	for _, t := range r.TensorTypes {
 		if i := strings.LastIndex(t, "="); i >= 0 {
@@ -225,7 +225,13 @@ func (s *Service) allowed(r *Request, kind Kind) error {
 			return err
 		}
 	}
-	for _, path := range []string{ref.Path, lora.Path, r.Imatrix, r.Dir} {
+	of := hf.Ref{}
+	if r.LoraBase != "" {
+		if of, err = r.baseRef(); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{ref.Path, lora.Path, of.Path, r.Imatrix, r.Dir} {
 		if path == "" {
 			continue
 		}

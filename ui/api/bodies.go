@@ -55,6 +55,7 @@ type configBody struct {
 	TensorTypes        []jobs.TensorRule `json:"tensor_types,omitempty" maxItems:"1000" doc:"Types for the tensors that a regular expression matches; the first match counts"`
 	Mmproj             string            `json:"mmproj,omitempty" maxLength:"64" doc:"Type of the mmproj file, which holds what a model sees or hears with: F16, BF16, F32, Q8_0, several by commas, or none; left out, F16 where the model has such a thing"`
 	MergeLora          string            `json:"merge_lora,omitempty" maxLength:"4096" doc:"LoRA adapter that is added to the weights as they are read: Hub id, or a folder below an allowed one, with adapter_model.safetensors and adapter_config.json"`
+	LoraBase           string            `json:"lora_base,omitempty" maxLength:"4096" doc:"Makes source_model a LoRA adapter and the output its file, for the model of this Hub id or folder, of which no weights are read"`
 	AllowRequantize    bool              `json:"allow_requantize,omitempty" doc:"Quantize what is quantized already"`
 	Force              bool              `json:"force,omitempty" doc:"Replace files that are there"`
 	Provenance         bool              `json:"provenance,omitempty" doc:"Write a record of sources and hashes beside each file"`

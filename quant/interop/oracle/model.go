@@ -14,6 +14,7 @@ import (
 type Model struct {
 	lib           *Lib
 	handle, vocab uintptr
+	adapter       uintptr // that contexts have; 0 for none
 }
 
 // modelParams is struct llama_model_params. The fields of the structs that mirror C's are capitalized: they are there for
@@ -63,7 +64,7 @@ func (l *Lib) load(path string, vocabOnly bool) (*Model, error) {
 	if h == 0 {
 		return nil, fmt.Errorf("libllama does not load %s: %s", path, takeLog())
 	}
-	return &Model{l, h, l.vocab(h)}, nil
+	return &Model{lib: l, handle: h, vocab: l.vocab(h)}, nil
 }
 
 // Close frees the model.
@@ -204,7 +205,29 @@ func (m *Model) newContext(p contextParams) (uintptr, error) {
 	if ctx == 0 {
 		return 0, fmt.Errorf("libllama makes no context: %s", takeLog())
 	}
+	if m.adapter != 0 {
+		adapters, scales := []uintptr{m.adapter}, []float32{1}
+		var pin runtime.Pinner
+		defer pin.Unpin()
+		pin.Pin(&adapters[0])
+		pin.Pin(&scales[0])
+		if rc := m.lib.setAdapters(ctx, unsafe.Pointer(&adapters[0]), 1, unsafe.Pointer(&scales[0])); rc != 0 {
+			m.lib.freeContext(ctx)
+			return 0, fmt.Errorf("llama_set_adapters_lora: code %d: %s", rc, takeLog())
+		}
+	}
 	return ctx, nil
+}
+
+// Adapt loads a LoRA adapter, which the model has from then on until it is closed.
+func (m *Model) Adapt(path string) error {
+	takeLog()
+	h := m.lib.loadAdapter(m.handle, path)
+	if h == 0 {
+		return fmt.Errorf("libllama does not load adapter %s: %s", path, takeLog())
+	}
+	m.adapter = h
+	return nil
 }
 
 // step decodes tokens and returns a copy of the logits after the last one.

@@ -70,6 +70,8 @@ type Lib struct {
 	modelWidth     func(model uintptr) int32
 	modelLabels    func(model uintptr) uint32
 	startToken     func(model uintptr) int32
+	loadAdapter    func(model uintptr, path string) uintptr
+	setAdapters    func(ctx uintptr, adapters unsafe.Pointer, n uint64, scales unsafe.Pointer) int32
 }
 
 // typeTraits is the head of struct ggml_type_traits.
@@ -148,6 +150,8 @@ func Open(dir string) (*Lib, error) {
 		{llama, "llama_model_n_embd_out", &l.modelWidth},
 		{llama, "llama_model_n_cls_out", &l.modelLabels},
 		{llama, "llama_model_decoder_start_token", &l.startToken},
+		{llama, "llama_adapter_lora_init", &l.loadAdapter},
+		{llama, "llama_set_adapters_lora", &l.setAdapters},
 	} {
 		if _, err := purego.Dlsym(f.lib, f.symbol); err != nil {
 			return nil, fmt.Errorf("libraries in %s: %w", dir, err)

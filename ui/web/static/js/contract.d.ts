@@ -7,7 +7,7 @@ export interface Output {
 
 export interface Config {
   imatrix_file?: string; threads?: number; max_memory_bytes?: number; verify_output?: boolean; pure?: boolean; leave_output_tensor?: boolean;
-  output_tensor_type?: string; token_embedding_type?: string; tensor_types?: { pattern: string; type: string }[]; merge_lora?: string; allow_requantize?: boolean;
+  output_tensor_type?: string; token_embedding_type?: string; tensor_types?: { pattern: string; type: string }[]; merge_lora?: string; lora_base?: string; allow_requantize?: boolean;
   force?: boolean; provenance?: boolean; use_imatrix?: boolean;
 }
 
