@@ -12,7 +12,7 @@ type preRow struct {
 	normalizer string   // what is done to the text before, as describeNormalizer writes it
 
 	// also are the names that stand for the same way of splitting text: libllama gives them the same expressions, and
-	// models that have them the same steps. The converter tells them apart by the ids that a text of its gets.
+	// models that have them the same steps. The probe tells them apart (probe.go).
 	also []string
 
 	// what tells rows with the same steps apart; the first row that fits counts

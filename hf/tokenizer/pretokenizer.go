@@ -7,7 +7,8 @@ import (
 )
 
 // preTokenizer names the pre-tokenizer of tokenizer.json as llama.cpp knows it, or takes the name that the
-// caller insists on.
+// caller insists on. A tokenizer that the converter knows gets the name that it has there; others, and fine-tunes with a
+// grown vocabulary, are recognised by their steps.
 func (l *loader) preTokenizer() (string, error) {
 	if name := l.opts.Pre; name != "" {
 		if !slices.Contains(PreTokenizers(), name) {
@@ -19,6 +20,9 @@ func (l *loader) preTokenizer() (string, error) {
 	steps, err := describeSteps(flatten(t.PreTokenizer, "pretokenizers"))
 	if err != nil {
 		return "", fmt.Errorf("tokenizer.json: pre_tokenizer: %w", err)
+	}
+	if name := l.probe(probeNames); name != "" {
+		return name, nil
 	}
 	normal := describeNormalizer(t.Normalizer)
 	for _, row := range preTable {

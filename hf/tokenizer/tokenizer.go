@@ -2,9 +2,9 @@
 // works with: tokens, scores, types, merges, special ids, chat templates and the name of the pre-tokenizer.
 //
 // The rules are those of llama.cpp 0.5.0's converter (conversion/base.py, conversion/llama.py and
-// gguf-py/gguf/vocab.py), with one difference: the pre-tokenizer is recognised from the regular expressions
-// in tokenizer.json and not from a hash of token ids, so that a fine-tune with a grown vocabulary is
-// recognised too.
+// gguf-py/gguf/vocab.py), with one difference: a pre-tokenizer that the converter's hash of token ids doesn't
+// name is recognised from the regular expressions in tokenizer.json, so that a fine-tune with a grown
+// vocabulary is recognised too.
 package tokenizer
 
 import (

@@ -126,6 +126,50 @@ func (v *realVocab) llama3(c *archtest.Checkpoint) {
 	v.config(c, "PreTrainedTokenizerFast", object{"bos_token": bos, "eos_token": "<|end_of_text|>"})
 }
 
+// smaug is llama3 as Smaug has it: no bos token is put before a text.
+func (v *realVocab) smaug(c *archtest.Checkpoint) {
+	v.llama3(c)
+	v.change(c, func(j object) { j["post_processor"] = object{"type": "ByteLevel"} })
+}
+
+// distilled is qwen2 as DeepSeek's distilled models have it: a bos token is put before a text.
+func (v *realVocab) distilled(c *archtest.Checkpoint) {
+	v.qwen2(c)
+	const bos = "<｜begin▁of▁sentence｜>"
+	v.change(c, func(j object) {
+		j["post_processor"] = object{"type": "TemplateProcessing", "single": list{object{"SpecialToken": object{"id": bos}}, object{"Sequence": object{"id": "A"}}},
+			"special_tokens": object{bos: object{"ids": []int{151646}}}}
+	})
+}
+
+// phi2 is gpt2 as Phi 2 has it: runs of spaces and of tabs are tokens.
+func (v *realVocab) phi2(c *archtest.Checkpoint) {
+	v.gpt2(c)
+	v.change(c, func(j object) {
+		added, id := j["added_tokens"].(list), 50257
+		for _, run := range []struct {
+			sign    string
+			longest int
+		}{{" ", 31}, {"\t", 9}} {
+			for n := run.longest; n > 1; n-- {
+				added = append(added, object{"id": id, "content": strings.Repeat(run.sign, n), "normalized": true})
+				id++
+			}
+		}
+		j["added_tokens"] = added
+	})
+}
+
+// change changes the tokenizer.json that was written.
+func (v *realVocab) change(c *archtest.Checkpoint, f func(object)) {
+	var j object
+	if err := json.Unmarshal(c.Files["tokenizer.json"], &j); err != nil {
+		panic(err)
+	}
+	f(j)
+	c.Files["tokenizer.json"], _ = json.Marshal(j)
+}
+
 func (v *realVocab) qwen2(c *archtest.Checkpoint) {
 	const pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	v.byteLevel(c, object{"type": "NFC"}, object{"type": "Sequence", "pretokenizers": list{splitStep(pattern), byteLevelStep(false)}}, object{"type": "ByteLevel"}, false)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/nexus-quant/nexus-quant/gguf"
+	"github.com/nexus-quant/nexus-quant/hf/tokenizer"
 	"github.com/nexus-quant/nexus-quant/quant"
 	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
 	"github.com/nexus-quant/nexus-quant/quant/interop/oracle"
@@ -99,6 +100,38 @@ func TestRealVocabulariesRoundTrip(t *testing.T) {
 		})
 	}
 	fmt.Printf("%s: %d texts have the expected ids\n", t.Name(), checked)
+}
+
+// TestRealVocabulariesAreNamedAsTheConverterDoes holds the probe against names that only the ids of a text tell apart:
+// these tokenizers split alike, and have the same tokens.
+func TestRealVocabulariesAreNamedAsTheConverterDoes(t *testing.T) {
+	dir := vocabsDir(t)
+	for _, tc := range []struct {
+		vocab, want string
+		rebuild     func(*realVocab, *archtest.Checkpoint)
+	}{
+		{"gpt-2", "gpt-2", (*realVocab).gpt2},
+		{"gpt-2", "phi-2", (*realVocab).phi2},
+		{"llama-bpe", "llama-bpe", (*realVocab).llama3},
+		{"llama-bpe", "smaug-bpe", (*realVocab).smaug},
+		{"qwen2", "qwen2", (*realVocab).qwen2},
+		{"qwen2", "deepseek-r1-qwen", (*realVocab).distilled},
+	} {
+		c := archtest.New(archtest.Qwen2)
+		tc.rebuild(readVocab(t, filepath.Join(dir, "ggml-vocab-"+tc.vocab+".gguf")), c)
+		v, err := tokenizer.Load(func(name string) ([]byte, error) {
+			data, ok := c.Files[name]
+			if !ok {
+				return nil, fs.ErrNotExist
+			}
+			return data, nil
+		}, tokenizer.Options{Kind: tokenizer.BPEOnly})
+		if err != nil {
+			t.Errorf("%s: %v", tc.want, err)
+		} else if v.Pre != tc.want {
+			t.Errorf("%s: named %q", tc.want, v.Pre)
+		}
+	}
 }
 
 // readTexts reads the texts of an .inp file.
