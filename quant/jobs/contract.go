@@ -159,6 +159,9 @@ type TypeInfo struct {
 	SizeFactor  float64 `json:"size_factor"` // of the size in 16 bits
 	Bits        float64 `json:"bits_per_weight"`
 	Quality     string  `json:"quality"`
+
+	// As a share of the spread of the weights, measured on the project's own small model; nil where that says nothing.
+	Deviation *float64 `json:"expected_deviation" doc:"How far weights end up from the source, as a share of their spread: measured on a small model without an importance matrix; null where that says nothing"`
 }
 
 // TensorTypeInfo is a type that a tensor of a GGUF file may have.

@@ -180,7 +180,11 @@ func (s *Service) Formats() []FormatInfo {
 func (s *Service) GGUFTypes() []TypeInfo {
 	var list []TypeInfo
 	for _, p := range quant.Presets() {
-		list = append(list, TypeInfo{p.Name, p.Name, p.About, p.Bits / 16, p.Bits, p.Quality})
+		t := TypeInfo{p.Name, p.Name, p.About, p.Bits / 16, p.Bits, p.Quality, nil}
+		if p.Deviation >= 0 {
+			t.Deviation = &p.Deviation
+		}
+		list = append(list, t)
 	}
 	return list
 }

@@ -169,6 +169,10 @@ func (m *model) wizardKey(k Key, field *Line) tea.Cmd {
 		if w.Step == StepTypes {
 			w.Editing = &w.Imatrix
 		}
+	case "p":
+		if w.Step == StepTypes {
+			w.Picture = !w.Picture
+		}
 	case "a":
 		if w.Step == StepTypes {
 			w.Advanced.show()
@@ -371,7 +375,11 @@ func (m *model) bindings() []binding {
 	case w.Step == StepFormats:
 		return []binding{{"enter", "next"}, {"esc", "back"}, {"q", "quit"}, {"?", "keys"}}
 	case w.Step == StepTypes:
-		return []binding{{"space", "pick"}, {"enter", "next"}, {"esc", "back"}, {"m", "memory"}, {"i", "imatrix"}, {"a", "advanced"}, {"?", "keys"}}
+		other := "picture"
+		if w.Picture {
+			other = "list"
+		}
+		return []binding{{"space", "pick"}, {"enter", "next"}, {"esc", "back"}, {"p", other}, {"m", "memory"}, {"a", "advanced"}, {"?", "keys"}}
 	case w.Cursor == RowCreate:
 		return []binding{{"enter", "create"}, {"↑↓", "change"}, {"esc", "back"}, {"q", "quit"}, {"?", "keys"}}
 	case w.Field() != nil:
@@ -386,6 +394,6 @@ var allKeys = []struct {
 	keys  []binding
 }{
 	{"Everywhere", []binding{{"?  f1", "these keys"}, {"ctrl+c", "quit"}, {"↑ ↓  k j", "move"}, {"g G  home end", "first, last"}}},
-	{"New job", []binding{{"enter", "next step; create in the last one"}, {"esc", "step back; from the first one to the jobs"}, {"space  x", "pick, change"}, {"m", "memory that the file should fit in"}, {"i", "file of importance weights (imatrix)"}, {"a", "types of single tensors, threads and other options"}, {"h l  ← →", "step back, on"}, {"ctrl+w ctrl+u", "in a field: delete the word, the line"}}},
+	{"New job", []binding{{"enter", "next step; create in the last one"}, {"esc", "step back; from the first one to the jobs"}, {"space  x", "pick, change"}, {"p", "types as a picture, size against quality, or as a list"}, {"m  i", "memory that the file should fit in; file of importance weights (imatrix)"}, {"a", "types of single tensors, threads and other options"}, {"h l  ← →", "step back, on"}, {"ctrl+w ctrl+u", "in a field: delete the word, the line"}}},
 	{"Jobs", []binding{{"← →  h l", "another output of the job"}, {"n  esc", "new job"}, {"c", "cancel"}, {"r", "resume, on the server if one runs"}, {"q", "quit; a job that runs here can be resumed"}}},
 }

@@ -212,6 +212,28 @@ func TestAdvancedOptionsOnATerminal(t *testing.T) {
 	x.see(`(?m)^7$`)
 }
 
+// Types are picked in the picture of size against quality as in the list.
+func TestPictureOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "")
+	x.see("A Hub id")
+	x.keys("./nexus-tiny-llama")
+	x.see("recommended +Q8_0")
+	x.keys("Enter", "Enter")
+	x.see(`\[x\] +Q8_0 +7\.35 MB`)
+	x.keys("p")
+	x.see(`(?s)▸ Q8_0 +7\.35 MB.*deviation 0\.54 %.*●.Q8_0.*○.Q2_K.*size →`)
+	x.keys("j", "j", "Space")
+	x.see(`(?s)▸ Q5_K_M +5\.00 MB.*2 files: Q8_0, Q5_K_M`)
+	x.keys("m", "C-u", "4MiB", "Enter")
+	x.see(`(?s)▸ Q5_K_M.*too big.*│.*too big`)
+	x.tmux("resize-window", "-t", "t", "-x", "140", "-y", "40")
+	x.see(`(?s)Q5_K_M.*This job.*together`)
+	x.keys("p")
+	x.see(`▸ +\[x\] +Q5_K_M`)
+	x.keys("q")
+	x.see("exit=0")
+}
+
 func TestQuitAndResumeOnATerminal(t *testing.T) {
 	x := start(t, 80, 24, "version")
 	x.see("exit=0")

@@ -34,9 +34,13 @@ func (m *model) wizardView(width, room int) []string {
 	case StepFormats:
 		body = m.formatsView(main)
 	case StepTypes:
-		body = m.typesView(main, left)
-		if m.wizard.Advanced.Open {
+		switch {
+		case m.wizard.Advanced.Open:
 			body = m.optionsView(main, left)
+		case m.wizard.Picture:
+			body = m.pictureView(main, left)
+		default:
+			body = m.typesView(main, left)
 		}
 	case StepReview:
 		body = m.reviewView(main)

@@ -36,6 +36,7 @@ type Wizard struct {
 	Imatrix  Line
 	Editing  *Line // the line that keys go to in the step of types, or nil
 	Advanced Advanced
+	Picture  bool  // show types as size against quality, not as a list
 	SizeErr  error // why no type can be sized, whichever
 
 	Folder  Line

@@ -39,7 +39,7 @@ export interface ModelInfo {
   context_length: number; gated: boolean; supported: boolean; reason: string | null; recommended_types: string[];
 }
 
-export interface TypeInfo { value: string; name: string; description: string; bits_per_weight: number; quality: string }
+export interface TypeInfo { value: string; name: string; description: string; bits_per_weight: number; quality: string; expected_deviation: number | null }
 export interface FormatInfo { format: string; name: string; description: string; available: boolean }
 
 export interface TensorFidelity { name: string; type: string; rmse: number; max: number; cosine: number }

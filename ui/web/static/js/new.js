@@ -7,7 +7,7 @@ import { bits, bytes, count, duration, exact, gib, share, weights } from "./form
 import { newestFirst, put } from "./live.js";
 import { Command, Failure, Loading, Notice, say } from "./parts.js";
 import { go } from "./router.js";
-import { bitsColour, expectedError } from "./types.js";
+import { bitsColour } from "./types.js";
 import { Wall } from "./wall.js";
 
 const text = (/** @type {import("../vendor/preact.js").Signal<string>} */ s) => ({ value: s.value, onInput: (/** @type {any} */ e) => { s.value = e.target.value; } });
@@ -121,8 +121,8 @@ function TypesStep() {
   const offers = draft.offers.value;
   const recommended = info?.recommended_types ?? [];
   const all = draft.catalogue.value;
-  const points = all.filter((t) => offers.of.has(t.value) && t.value in expectedError && t.bits_per_weight <= 17).map((t) => ({
-    type: t.value, bytes: offers.of.get(t.value)?.bytes ?? 0, error: expectedError[t.value], picked: draft.types.value.includes(t.value),
+  const points = all.filter((t) => offers.of.has(t.value) && t.expected_deviation != null && t.bits_per_weight <= 17).map((t) => ({
+    type: t.value, bytes: offers.of.get(t.value)?.bytes ?? 0, error: t.expected_deviation ?? 0, picked: draft.types.value.includes(t.value),
     recommended: recommended.includes(t.value), fits: fit(offers.of.get(t.value)?.bytes ?? 0).fits,
   }));
   return html`<${Step} n=${3} title="Types" ready=${state === "known"} wait="Sizes are exact: they come from the headers of the model.">
@@ -159,7 +159,7 @@ function TypeCard({ type }) {
       <i class="swatch" style=${{ background: colour.fill }}></i><strong class="mono">${type.name}</strong>
       <b class="size num">${out ? bytes(out.bytes) : why ? "" : "…"}</b>
     </span>
-    <span class="row wrap"><span class="num">${out ? bits(out.bits_per_weight) : bits(type.bits_per_weight)} bits a weight</span><span>${type.quality}</span>${expectedError[type.value] > 0 && html`<span class="num faint" title="Deviation of weights as a share of their spread, measured on the project's own test model">±${share(expectedError[type.value])}</span>`}</span>
+    <span class="row wrap"><span class="num">${out ? bits(out.bits_per_weight) : bits(type.bits_per_weight)} bits a weight</span><span>${type.quality}</span>${(type.expected_deviation ?? 0) > 0 && html`<span class="num faint" title="Deviation of weights as a share of their spread, measured on the project's own test model">±${share(type.expected_deviation ?? 0)}</span>`}</span>
     <span class="faint">${type.description}</span>
     ${why ? html`<span class="warn">${why}</span>` : f && html`<span class=${f.fits ? "fits" : "misfits"}>${f.words}</span>`}
     ${out && out.fallbacks.length > 0 && html`<span class="warn">${count(out.fallbacks.length, "tensor falls", "tensors fall")} back, ${bytes(out.fallback_bytes)} more</span>`}

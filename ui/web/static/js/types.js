@@ -1,20 +1,10 @@
-// What is known of types: bits, colours, and the error to expect.
+// What is known of types: bits and colours.
 
 /** Bits per weight of tensor types, from their block layouts. @type {Record<string, number>} */
 export const tensorBits = {
   f64: 64, i64: 64, f32: 32, i32: 32, f16: 16, bf16: 16, i16: 16, q8_K: 9.125, q8_1: 9, q8_0: 8.5, i8: 8, q6_K: 6.5625, q5_1: 6, q5_K: 5.5, q5_0: 5.5, q4_1: 5,
   q4_K: 4.5, q4_0: 4.5, iq4_nl: 4.5, nvfp4: 4.5, iq4_xs: 4.25, mxfp4: 4.25, q3_K: 3.4375, iq3_s: 3.4375, iq3_xxs: 3.0625, q2_K: 2.625, iq2_s: 2.5625, iq2_xs: 2.3125,
   q2_0: 2.25, iq2_xxs: 2.0625, tq2_0: 2.0625, iq1_m: 1.75, tq1_0: 1.6875, iq1_s: 1.5625, q1_0: 1.125,
-};
-
-/**
- * Deviation of weights from the source, as a share of their spread, for each file type: measured on the model that the
- * project ships, without an importance matrix. Other models differ a little; the order does not.
- * @type {Record<string, number>}
- */
-export const expectedError = {
-  F32: 0, BF16: 0, F16: 0, Q8_0: 0.0054, Q6_K: 0.0179, Q5_1: 0.0358, Q5_K_M: 0.0332, Q5_0: 0.0405, Q5_K_S: 0.0343, Q4_1: 0.0727, Q4_K_M: 0.0639,
-  Q4_K_S: 0.0661, Q4_0: 0.0804, Q3_K_L: 0.117, Q3_K_M: 0.1212, Q3_K_S: 0.1397, Q2_K: 0.2357,
 };
 
 /** Deviation as a share of the spread, from the cosine of what was measured. @param {number | null} cosine */
