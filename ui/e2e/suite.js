@@ -49,8 +49,15 @@ export function browserTest(s, name, options, fn) {
     try {
       await fn(page);
       assert.deepEqual(faults.filter((f) => !options.expects?.test(f)), []);
-    } finally { await page.close(); }
+    } finally { await atMost(10_000, page.close()); } // a page that Chromium does not close goes with the browser
   });
+}
+
+/** Waits for a promise, but not for ever. @param {number} ms @param {Promise<unknown>} promise */
+async function atMost(ms, promise) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  await Promise.race([promise, new Promise((r) => { timer = setTimeout(r, ms); })]).finally(() => clearTimeout(timer));
 }
 
 /** No serious finding of axe, on what is shown now. axe is run past the policy, as a tool of the browser. */
