@@ -42,6 +42,9 @@ func TestMergedAdapterGivesTheFilesOfWhatItMakes(t *testing.T) {
 		"some experts":      {kind: "tiny-qwen3moe", rank: 4, targets: []string{"experts.1."}, scale: 2},
 		"swapped":           {kind: "tiny-gpt2", rank: 6, targets: []string{"c_attn", "c_proj"}, swapped: true, scale: 2},
 		"packed":            {kind: archtest.Llama3, rank: 7, targets: []string{"_proj"}, pack: "gptq-4", scale: 2},
+		"FP8 with scales":   {kind: archtest.FP8, rank: 4, targets: []string{"0.self_attn.k_proj", "down_proj"}, scale: 2},
+		"experts in FP8":    {kind: "tiny-deepseek3-fp8", rank: 4, targets: []string{"experts.1.gate_proj"}, scale: 2},
+		"beside MXFP4":      {kind: "tiny-gpt-oss", rank: 4, targets: []string{"q_proj", "o_proj"}, scale: 2},
 		"packed, by blocks": {kind: archtest.Mistral, rank: 4, targets: []string{"_proj"}, pack: "nf4", scale: 2},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -130,6 +130,7 @@ func (p *Plan) add(m *Model, recipes []Recipe, o PlanOptions) error {
 	h := readHparams(&effective)
 
 	for _, r := range recipes {
+		r.Adapter = m.adapter
 		out := Output{Recipe: r, First: first, Metadata: base.Clone()}
 		var err error
 		if r.Tower || m.adapter {

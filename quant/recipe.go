@@ -11,6 +11,7 @@ import (
 // Recipe says how an output's types are chosen. The zero value of all but Preset is llama-quantize's default.
 type Recipe struct {
 	Preset          Preset
+	Adapter         bool       // the file of an adapter
 	Tower           bool       // the file of what sees or hears, not the text model's; what follows is not for it
 	Pure            bool       // every tensor gets the preset's base type, no mix
 	LeaveOutput     bool       // output.weight keeps its type
@@ -114,6 +115,9 @@ type shaped struct {
 func (r *Recipe) Name() string {
 	if r.Tower {
 		return towerPrefix + r.Preset.Name
+	}
+	if r.Adapter {
+		return adapterPrefix + r.Preset.Name
 	}
 	return r.Preset.Name
 }

@@ -19,6 +19,14 @@ const towerPrefix = "mmproj-"
 // CutTower takes the name of an output apart: the name of its file type, and whether it is the file of a tower.
 func CutTower(name string) (typ string, tower bool) { return strings.CutPrefix(name, towerPrefix) }
 
+// adapterPrefix stands before the type of a file of an adapter, so that nobody takes it for a model.
+const adapterPrefix = "lora-"
+
+// CutAdapter takes the name of an output apart: the name of its file type, and whether it is the file of an adapter.
+func CutAdapter(name string) (typ string, adapter bool) {
+	return strings.CutPrefix(name, adapterPrefix)
+}
+
 // TowerPresets are the file types that llama.cpp's converter makes of towers, biggest first.
 func TowerPresets() []Preset {
 	var list []Preset

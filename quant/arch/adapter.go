@@ -338,46 +338,71 @@ func (m *mapping) merge(c *hf.Checkpoint, a *Adapter) (*hf.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.merger = &dequant.Merger{}
-	sum := map[*safetensors.Tensor]*safetensors.Tensor{}
-	for i, w := range weights {
-		if isFP8(w.DType) {
-			return nil, a.fail("take the model in BF16 or F16 that it was made from", "tensor %q of the model is %s, which nothing can be added to", w.Name, w.DType)
+	if m.quant, err = readQuantization(m.config); err != nil {
+		return nil, err
+	}
+	scales := map[string]*safetensors.Tensor{}
+	for _, t := range c.Tensors {
+		if weight, ok := m.quant.weightOf(t.Name); ok {
+			scales[weight] = t
 		}
-		if sum[w], err = m.merger.Add(w, a.pairs[i].LowRank); err != nil {
+	}
+	m.merger = &dequant.Merger{}
+	merged := *c
+	merged.Tensors = slices.Clone(c.Tensors)
+	for i, w := range weights {
+		plain := w
+		if isFP8(w.DType) {
+			if plain, err = m.unscaled(w, scales[w.Name]); err != nil {
+				return nil, err
+			}
+			merged.Tensors = slices.DeleteFunc(merged.Tensors, func(t *safetensors.Tensor) bool { return t == scales[w.Name] })
+		}
+		sum, err := m.merger.Add(plain, a.pairs[i].LowRank)
+		if err != nil {
 			return nil, err
 		}
+		merged.Tensors[slices.Index(merged.Tensors, w)] = sum
 		if strings.HasSuffix(w.Name, "embed_tokens.weight") && m.config.flag("tie_word_embeddings") {
 			m.warn("adapter %q changes the embedding, which is the head of this model too", a.Checkpoint.Name)
 		}
 	}
 	m.model.Warnings = append(m.model.Warnings, a.warnings...)
 	m.model.Memory = m.merger.Memory()
-	merged := *c
-	merged.Tensors = slices.Clone(c.Tensors)
-	for i, t := range merged.Tensors {
-		if s := sum[t]; s != nil {
-			merged.Tensors[i] = s
-		}
-	}
 	return &merged, nil
 }
 
+// unscaled is an FP8 weight as the float32 values that it stands for.
+func (m *mapping) unscaled(w, scale *safetensors.Tensor) (*safetensors.Tensor, error) {
+	s, err := m.scaleFor(w, scale)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return dequant.Scaled(w, nil, [2]int64{})
+	}
+	return dequant.Scaled(w, s.Tensor, s.Block)
+}
+
 // alike makes all parts float32 where an adapter changed some of them.
-func (m *mapping) alike(parts []*safetensors.Tensor) error {
+func (m *mapping) alike(parts []*safetensors.Tensor, scales map[string]*safetensors.Tensor) error {
 	same := !slices.ContainsFunc(parts, func(t *safetensors.Tensor) bool { return t.DType != parts[0].DType })
 	if m.merger == nil || same {
 		return nil
 	}
 	for i, t := range parts {
-		if t.DType == safetensors.F32 {
-			continue
-		}
 		var err error
-		if parts[i], err = m.merger.Floats(t); err != nil {
+		switch {
+		case t.DType == safetensors.F32:
+		case isFP8(t.DType):
+			parts[i], err = m.unscaled(t, scales[t.Name])
+			delete(scales, t.Name)
+		default:
+			parts[i], err = m.merger.Floats(t)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	m.model.Memory = m.merger.Memory()
 	return nil
 }

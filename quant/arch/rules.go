@@ -300,7 +300,7 @@ func (m *mapping) output(w *want, scales map[string]*safetensors.Tensor) (Tensor
 	if *m.config.err != nil {
 		return Tensor{}, *m.config.err
 	}
-	if err := m.alike(w.parts); err != nil {
+	if err := m.alike(w.parts, scales); err != nil {
 		return Tensor{}, err
 	}
 	for _, t := range w.parts {

@@ -59,16 +59,19 @@ func TestAdaptersDoWhatMergingDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := quant.PlanOptions{Recipes: presetsNamed("F32")}
-			file := func(m *quant.Model, err error) string {
+			file := func(typ string, m *quant.Model, err error) string {
 				t.Helper()
 				if err != nil {
 					t.Fatal(err)
 				}
-				return makeFiles(t, m, root, o)["F32"]
+				return makeFiles(t, m, root, o)[typ]
 			}
-			plain := file(quant.FromCheckpoint(base, arch.Options{}))
-			merged := file(quant.FromCheckpoint(base, arch.Options{Merge: adapter}))
-			apart := file(quant.FromAdapter(adapter, base, arch.Options{}))
+			m, err := quant.FromCheckpoint(base, arch.Options{})
+			plain := file("F32", m, err)
+			m, err = quant.FromCheckpoint(base, arch.Options{Merge: adapter})
+			merged := file("F32", m, err)
+			m, err = quant.FromAdapter(adapter, base, arch.Options{})
+			apart := file("lora-F32", m, err)
 
 			logits := func(path, adapter string) [][]float32 {
 				t.Helper()

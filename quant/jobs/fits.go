@@ -78,7 +78,7 @@ func (s *Service) Recommendations(vram, ram, context int64) ([]Recommendation, e
 		n := need(m, context)
 		r := Recommendation{ID: m.ID, Variant: variantOf(m), NeedBytes: n, Parameters: m.Parameters, Context: cmp.Or(context, min(defaultContext, cmp.Or(m.ContextLength, defaultContext)))}
 		switch {
-		case r.Variant.Missing, isTower(m):
+		case r.Variant.Missing, isTower(m), isAdapter(m):
 			continue
 		case vram > 0 && n <= vram:
 			r.Fits = "vram"

@@ -8,7 +8,14 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf"
 	"github.com/nexus-quant/nexus-quant/quant"
 	"github.com/nexus-quant/nexus-quant/quant/arch"
+	"github.com/nexus-quant/nexus-quant/registry"
 )
+
+// isAdapter tells whether a registered file is that of an adapter.
+func isAdapter(m registry.Model) bool {
+	_, adapter := quant.CutAdapter(m.FileType)
+	return adapter
+}
 
 // adapter is a LoRA adapter, mostly that which a request merges into its model.
 type adapter struct {

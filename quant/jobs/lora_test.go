@@ -10,6 +10,7 @@ import (
 
 	"github.com/nexus-quant/nexus-quant/hf/hubtest"
 	"github.com/nexus-quant/nexus-quant/quant/arch/archtest"
+	"github.com/nexus-quant/nexus-quant/registry"
 )
 
 const hubAdapter = "nexus/style"
@@ -101,6 +102,23 @@ func TestAdapterBecomesAFile(t *testing.T) {
 	}
 	if name := "models--nexus--tiny"; !fetchedNothing(t, filepath.Join(s.hub.CacheDir(), name)) {
 		t.Errorf("weights of %s were fetched", name)
+	}
+
+	// it is no model that could be run
+	if list, err := s.Recommendations(0, 1<<40, 0); err != nil || len(list) != 0 {
+		t.Errorf("recommended are %v; %v", list, err)
+	}
+	models, err := s.Models(ModelFilter{})
+	if err != nil || len(models.Models) == 0 {
+		t.Fatal(models, err)
+	}
+	path := models.Models[0].Variants[0].Path
+	if _, err := s.RunnersFor(path, 0); err == nil || !strings.Contains(err.Error(), "is an adapter") {
+		t.Errorf("a runner for %s: %v", path, err)
+	}
+	left := Request{LoraBase: model, Types: []string{"F16,Q8_0"}}.without([]registry.Output{{Type: "lora-F16", State: registry.OutputCompleted}, {Type: "lora-Q8_0"}})
+	if len(left.Types) != 1 || left.Types[0] != "Q8_0" {
+		t.Errorf("left are %v", left.Types)
 	}
 
 	for want, r := range map[string]Request{

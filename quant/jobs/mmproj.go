@@ -83,6 +83,7 @@ func (r Request) without(outputs []registry.Output) Request {
 		case tower:
 			towers = append(towers, typ)
 		default:
+			typ, _ = quant.CutAdapter(typ)
 			r.Types = append(r.Types, typ)
 		}
 	}

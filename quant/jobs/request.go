@@ -176,7 +176,7 @@ func (r *Request) recipes(base quant.Recipe) ([]quant.Recipe, error) {
 				continue
 			}
 			recipe := base
-			recipe.Preset = preset
+			recipe.Preset, recipe.Adapter = preset, r.LoraBase != ""
 			list = append(list, recipe)
 		}
 	}

@@ -88,7 +88,8 @@ func (s *Service) record(r *Request) (registry.Job, error) {
 	}
 	for _, name := range names {
 		if _, tower := quant.CutTower(name); !tower {
-			job.Types = append(job.Types, name)
+			typ, _ := quant.CutAdapter(name)
+			job.Types = append(job.Types, typ)
 		}
 		job.Outputs = append(job.Outputs, pendingOutput(job.ID, name))
 	}

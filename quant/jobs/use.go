@@ -176,6 +176,9 @@ func (s *Service) used(ref string) (Model, Variant, error) {
 	if _, tower := quant.CutTower(v.Type); tower {
 		return m, v, &UsageError{Err: fmt.Errorf("%s: is what a model sees or hears with, and runs beside one", v.Path), hint: "name one of the model's other files"}
 	}
+	if _, adapter := quant.CutAdapter(v.Type); adapter {
+		return m, v, &UsageError{Err: fmt.Errorf("%s: is an adapter, and runs beside a model", v.Path), hint: "name the model, and pass --lora with this file to llama.cpp's programs"}
+	}
 	m, err = s.Model(m.ID)
 	return m, v, err
 }

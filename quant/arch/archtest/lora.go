@@ -3,6 +3,7 @@ package archtest
 import (
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func NewAdapter(c *Checkpoint, rank int64, targets ...string) *Adapter {
 		"rank_pattern": map[string]any{}, "alpha_pattern": map[string]any{}, "target_modules": targets, "init_lora_weights": true,
 	}}
 	for _, t := range c.Tensors {
-		if len(t.Shape) != 2 || !slices.ContainsFunc(targets, func(s string) bool { return strings.Contains(t.Name, s) }) {
+		if len(t.Shape) != 2 || strings.HasSuffix(t.Name, "_scale_inv") || !slices.ContainsFunc(targets, func(s string) bool { return strings.Contains(t.Name, s) }) {
 			continue
 		}
 		name := "base_model.model." + strings.TrimSuffix(t.Name, ".weight")
@@ -78,12 +79,31 @@ func (a *Adapter) Merged(c *Checkpoint, scale float32) *Checkpoint {
 	swapped := a.Config["fan_in_fan_out"] == true
 	twin := *c
 	twin.Tensors = nil
+	scales := map[string][]float32{} // of FP8 weights
 	for _, t := range c.Tensors {
-		if len(t.Shape) < 2 || len(t.DType) < 3 || t.DType[0] != 'F' && t.DType[0] != 'B' || strings.HasPrefix(t.DType, "F8") {
+		if name, ok := strings.CutSuffix(t.Name, "_scale_inv"); ok {
+			scales[name] = floats(t)
+		}
+	}
+	if len(scales) > 0 {
+		twin.Config = maps.Clone(c.Config)
+		delete(twin.Config, "quantization_config")
+	}
+	for _, t := range c.Tensors {
+		if strings.HasSuffix(t.Name, "_scale_inv") {
+			continue
+		}
+		if len(t.Shape) < 2 || t.DType[0] != 'F' && t.DType[0] != 'B' {
 			twin.Tensors = append(twin.Tensors, t)
 			continue
 		}
 		w := floats(t)
+		if s := scales[t.Name]; s != nil {
+			for i := range w {
+				cols := t.Shape[1]
+				w[i] *= s[int64(i)/cols/128*((cols+127)/128)+int64(i)%cols/128]
+			}
+		}
 		name := strings.TrimSuffix(t.Name, ".weight")
 		x, ok := factors[name+".lora_A.weight"]
 		y, flip := factors[name+".lora_B.weight"], swapped
@@ -111,7 +131,7 @@ func (a *Adapter) Merged(c *Checkpoint, scale float32) *Checkpoint {
 	return &twin
 }
 
-// floats are the values of a tensor of F32, F16 or BF16.
+// floats are the values of a tensor of F32, F16, BF16 or F8_E4M3.
 func floats(t Tensor) []float32 {
 	var out []float32
 	switch t.DType {
@@ -122,6 +142,17 @@ func floats(t Tensor) []float32 {
 	case "BF16":
 		for i := 0; i < len(t.Data); i += 2 {
 			out = append(out, math.Float32frombits(uint32(binary.LittleEndian.Uint16(t.Data[i:]))<<16))
+		}
+	case "F8_E4M3": // no NaN
+		for _, b := range t.Data {
+			v := float32(b&7) / 512
+			if e := b >> 3 & 15; e > 0 {
+				v = float32(math.Ldexp(1+float64(b&7)/8, int(e)-7))
+			}
+			if b > 127 {
+				v = -v
+			}
+			out = append(out, v)
 		}
 	case "F16": // as half makes them: normal or 0
 		for i := 0; i < len(t.Data); i += 2 {
