@@ -6,7 +6,7 @@ var families = map[string]func(*model){
 	"MistralForCausalLM":               llama,
 	"Qwen2ForCausalLM":                 llama,
 	"Qwen3ForCausalLM":                 llama,
-	"Mistral3ForConditionalGeneration": llama,
+	"Mistral3ForConditionalGeneration": mistral3,
 	"SeedOssForCausalLM":               llama,
 	"InternLM3ForCausalLM":             llama,
 	"MaincoderForCausalLM":             maincoder,
@@ -75,4 +75,37 @@ var families = map[string]func(*model){
 	"MiniMaxM2ForCausalLM":           minimax,
 	"Ernie4_5_MoeForCausalLM":        ernieMoE,
 	"DbrxForCausalLM":                dbrx,
+
+	"Qwen2VLForConditionalGeneration":    llama,
+	"Qwen2_5_VLForConditionalGeneration": llama,
+	"Qwen3VLForConditionalGeneration":    llama,
+	"Qwen3VLMoeForConditionalGeneration": qwenVLMoE,
+
+	"MambaForCausalLM":                   mamba,
+	"Mamba2ForCausalLM":                  mamba2,
+	"GraniteMoeHybridForCausalLM":        graniteHybrid,
+	"BambaForCausalLM":                   bamba,
+	"FalconH1ForCausalLM":                falconH1,
+	"JambaForCausalLM":                   jamba,
+	"NemotronHForCausalLM":               nemotronH,
+	"Lfm2ForCausalLM":                    lfm2,
+	"Lfm2MoeForCausalLM":                 lfm2,
+	"Qwen3NextForCausalLM":               qwenNext,
+	"Qwen3_5ForConditionalGeneration":    qwenNext,
+	"Qwen3_5MoeForConditionalGeneration": qwenNext,
+
+	"AfmoeForCausalLM":         afmoe,
+	"ExaoneMoEForCausalLM":     exaoneMoE,
+	"MellumForCausalLM":        mellum,
+	"SmallThinkerForCausalLM":  smallthinker,
+	"GraniteSWAForCausalLM":    graniteSWA,
+	"GraniteMoeSWAForCausalLM": graniteSWA,
+	"HunYuanMoEV1ForCausalLM":  hunyuanMoE,
+	"PhiMoEForCausalLM":        phimoe,
+	"Cohere2MoeForCausalLM":    cohere2MoE,
+	"NanbeigeForCausalLM":      nanbeige,
+	"DeciLMForCausalLM":        deci,
 }
+
+// anyText are the classes of models that see, of which any text model may be a part.
+var anyText = []string{"LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration", "SmolVLMForConditionalGeneration", "InternVLChatModel"}

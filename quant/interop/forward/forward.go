@@ -30,6 +30,16 @@ type Deviations struct {
 	HalfNorms bool
 	// HalfRouter: a router that stays in BF16 has what meets it rounded to BF16.
 	HalfRouter bool
+	// PlainRouting: experts are chosen by a softmax where the definition has sparsemixer.
+	PlainRouting bool
+	// MeanKept: norms that take the mean away leave it where it is, and so divide by the root of the mean square.
+	MeanKept bool
+	// NoEpsilon: norms add nothing to the mean square.
+	NoEpsilon bool
+	// NoGrowth: queries don't grow with the position.
+	NoGrowth bool
+	// WholeHeads: rotary order is undone for whole heads, of which only a part is turned: other values make up the pairs.
+	WholeHeads bool
 	// TruncatedYarn: the bounds of YaRN's blend are rounded where the config says that they are not.
 	TruncatedYarn bool
 	// NoWindow: what the config says of a window of all layers is not used.
@@ -49,8 +59,10 @@ func Logits(c *hf.Checkpoint, tokens []int32, d Deviations) (logits [][]float64,
 		}
 	}()
 	m := open(c, len(tokens))
-	m.deviations = d
-	class := m.config.list("architectures")[0].(string)
+	if m.deviations = d; d.NoEpsilon {
+		m.eps = 0
+	}
+	class := m.class()
 	build, ok := families[class]
 	if !ok {
 		return nil, nil, fmt.Errorf("class %s: no forward pass", class)
@@ -96,16 +108,26 @@ func open(c *hf.Checkpoint, count int) *model {
 		fail("config.json: %w", err)
 	}
 	// Models that also see keep the text model's config in one of its own, and its tensors under longer names.
-	if text, ok := m.config["text_config"].(map[string]any); ok {
-		text["architectures"] = m.config["architectures"]
-		if tied, ok := m.config["tie_word_embeddings"]; ok {
-			text["tie_word_embeddings"] = tied
-		}
-		m.config = text
-		for _, p := range []string{"language_model.model.", "model.language_model."} {
-			if m.weights.has(p + "embed_tokens.weight") {
-				m.prefix = p
+	for _, key := range []string{"text_config", "llm_config"} {
+		if text := m.table(key); text != nil {
+			if outer, _ := m.list("architectures")[0].(string); !slices.Contains(anyText, outer) {
+				text["architectures"] = m.config["architectures"]
 			}
+			if tied, ok := m.config["tie_word_embeddings"]; ok {
+				text["tie_word_embeddings"] = tied
+			}
+			m.config = text
+		}
+	}
+	for _, t := range c.Tensors {
+		if p, ok := strings.CutSuffix(t.Name, "model.embed_tokens.weight"); ok {
+			m.prefix = p + "model."
+		}
+		if p, ok := strings.CutSuffix(t.Name, "model.language_model.embed_tokens.weight"); ok {
+			m.prefix = p + "model.language_model."
+		}
+		if t.Name == "model.text_model.embed_tokens.weight" {
+			m.prefix = "model.text_model."
 		}
 	}
 	for _, key := range []string{"rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps", "layernorm_epsilon"} {
@@ -114,6 +136,15 @@ func open(c *hf.Checkpoint, count int) *model {
 		}
 	}
 	return m
+}
+
+// class names the model's class. Of a text model that only has a type it is Llama's.
+func (m *model) class() string {
+	class := "LlamaForCausalLM"
+	if l := m.list("architectures"); len(l) > 0 && l[0] != "VLlama3ForCausalLM" {
+		class, _ = l[0].(string)
+	}
+	return class
 }
 
 // layer is the start of the names of a layer's tensors.

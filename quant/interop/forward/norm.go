@@ -37,6 +37,9 @@ func (m *model) layerNorm(name string) fn {
 	if m.weights.has(name + ".bias") {
 		bias = m.weights.vector(name + ".bias")
 	}
+	if m.deviations.MeanKept {
+		return func(x vec) vec { return sum(rms(weight, m.eps)(x), bias) }
+	}
 	return layerNorm(weight, bias, m.eps)
 }
 

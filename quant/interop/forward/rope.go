@@ -10,6 +10,7 @@ type rope struct {
 	freqs       vec     // of each pair
 	scale       float64 // of sine and cosine
 	interleaved bool    // pairs are neighbours (GPT-J, Cohere, GLM); else they lie half of the rotated part apart
+	apart       int     // how far the values of a pair lie apart, if not half of the rotated part
 	last        bool    // what is turned are the last values of a head, not the first
 }
 
@@ -25,6 +26,9 @@ func (r *rope) turn(x vec, position int) vec {
 	}
 	for i, f := range r.freqs {
 		a, b := i, i+len(r.freqs)
+		if r.apart != 0 {
+			b = a + r.apart
+		}
 		if r.interleaved {
 			a, b = 2*i, 2*i+1
 		}
@@ -74,7 +78,8 @@ func (m *model) scaledRope(dim int, base float64, scaling config) *rope {
 		kind = scaling.str("type")
 	}
 	switch kind {
-	case "", "default", "dynamic": // dynamic: as long as the text is no longer than the model was made for
+	// mrope: all parts of a text's positions are the same. dynamic: as long as the text is no longer than the model was made for.
+	case "", "default", "mrope", "dynamic":
 	case "linear":
 		r.freqs = scaled(r.freqs, 1/scaling.num("factor"))
 	case "llama3":
