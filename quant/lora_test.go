@@ -2,7 +2,10 @@ package quant
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nexus-quant/nexus-quant/hf"
@@ -83,31 +86,63 @@ func TestMergedAdapterGivesTheFilesOfWhatItMakes(t *testing.T) {
 	}
 }
 
-// TestAnotherAdapterIsNoticed changes an adapter behind a run that was interrupted.
-func TestAnotherAdapterIsNoticed(t *testing.T) {
+// TestInterruptedMergeGoesOn goes on with the adapter that it began with, and with no other.
+func TestInterruptedMergeGoesOn(t *testing.T) {
 	t.Parallel()
-	c := archtest.New(archtest.Qwen3)
-	a := archtest.NewAdapter(c, 4, "q_proj")
-	dir := filepath.Join(t.TempDir(), "style")
-	heads := map[string]journalHead{}
-	for _, alpha := range []float64{8, 8.5} {
-		a.Config["lora_alpha"] = alpha
-		adapter, err := openAdapter(t, a, dir)
+	c := archtest.New(archtest.Llama2)
+	a := archtest.NewAdapter(c, 4, "_proj")
+	root := t.TempDir()
+	c.Write(t, filepath.Join(root, "tiny"))
+	plan := func() *Plan {
+		t.Helper()
+		ck, err := hf.OpenDir(filepath.Join(root, "tiny"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, m := filesWith(t, c, "tiny", arch.Options{Merge: adapter}, RunOptions{}, "F16")
-		heads[map[bool]string{true: "then", false: "now"}[alpha == 8]] = headOf(mustPlan(t, m, PlanOptions{Recipes: recipes(t, "F16")}), 0)
-	}
-	then, now := heads["then"], heads["now"]
-	now.Source[0] = then.Source[0] // the model was written twice
-	for i, s := range now.Source {
-		if s.Name == "model.safetensors" {
-			now.Source[i] = then.Source[i]
+		t.Cleanup(func() { ck.Close() })
+		ac, err := hf.OpenAdapterDir(filepath.Join(root, "style"))
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { ac.Close() })
+		adapter, err := arch.ReadAdapter(ac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := FromCheckpoint(ck, arch.Options{Merge: adapter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mustPlan(t, m, PlanOptions{Recipes: recipes(t, "Q4_K_M")})
 	}
-	if got := then.differs(now); got == "" {
-		t.Errorf("nothing differs: %v and %v", then.Source, now.Source)
+	a.Write(t, filepath.Join(root, "style"))
+	want, err := Run(t.Context(), plan(), RunOptions{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := plan()
+	if _, err := interruptAt(t, p, RunOptions{Dir: dir, Threads: 2}, p.SourceBytes()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	changed := copyDir(t, dir)
+	got, err := Run(t.Context(), plan(), RunOptions{Dir: dir, Resume: ResumeOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].SHA256 != want[0].SHA256 || got[0].Resumed == 0 {
+		t.Errorf("%d tensors were there already, and the bytes are %s, want %s", got[0].Resumed, got[0].SHA256, want[0].SHA256)
+	}
+
+	a.Config["lora_alpha"] = 8.5
+	a.Write(t, filepath.Join(root, "style"))
+	results, err := Run(t.Context(), plan(), RunOptions{Dir: changed, Resume: ResumeOnly})
+	var differs *ChangedError
+	if err == nil && len(results) > 0 {
+		err = results[0].Err
+	}
+	if !errors.As(err, &differs) || !strings.Contains(err.Error(), "adapter_") {
+		t.Errorf("with another strength: %v", err)
 	}
 }
 
