@@ -2,7 +2,10 @@
 
 package cmd
 
-import "syscall"
+import "golang.org/x/sys/unix"
 
-// dieWithParent is for systems that can't tell a process of its parent's end.
-func dieWithParent() *syscall.SysProcAttr { return nil }
+// getTermios asks a terminal for its settings.
+const getTermios = unix.TIOCGETA
+
+// redirect makes one file descriptor another name of what a second one is of.
+func redirect(from, to int) error { return unix.Dup2(from, to) }

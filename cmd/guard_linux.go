@@ -1,8 +1,9 @@
 package cmd
 
-import "syscall"
+import "golang.org/x/sys/unix"
 
-// dieWithParent ends a process when the one that started it is killed.
-func dieWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-}
+// getTermios asks a terminal for its settings.
+const getTermios = unix.TCGETS
+
+// redirect makes one file descriptor another name of what a second one is of.
+func redirect(from, to int) error { return unix.Dup3(from, to, 0) }

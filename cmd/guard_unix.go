@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/nexus-quant/nexus-quant/ui/tui"
@@ -22,8 +22,12 @@ import (
 // crashVariable names, in the process that draws the screen, the file that Go writes to when it crashes.
 const crashVariable = "NEXUS_QUANT_CRASH_FD"
 
-// crashFD is the first file that a process is given beside the three standard ones.
-const crashFD = 3
+// The files that the process that draws is given beside the three standard ones: where it writes a crash, and one that
+// ends when the process that started it does.
+const (
+	crashFD = 3
+	aliveFD = 4
+)
 
 // maxCrash is as much of a crash as is kept.
 const maxCrash = 256 << 10
@@ -44,6 +48,7 @@ func (a *app) onScreen(draw func() (tui.Outcome, error)) error {
 		f := os.NewFile(crashFD, "crash")
 		_ = debug.SetCrashOutput(f, debug.CrashOptions{}) // it has a copy
 		f.Close()
+		go leaveWhenAlone(os.NewFile(aliveFD, "alive"))
 		return a.farewell(draw())
 	}
 	read, write, err := os.Pipe()
@@ -51,6 +56,12 @@ func (a *app) onScreen(draw func() (tui.Outcome, error)) error {
 		return err
 	}
 	defer read.Close()
+	alive, held, err := os.Pipe()
+	if err != nil {
+		write.Close()
+		return err
+	}
+	defer held.Close()
 	before, err := term.GetState(int(os.Stdin.Fd()))
 	if err != nil {
 		return err
@@ -58,20 +69,18 @@ func (a *app) onScreen(draw func() (tui.Outcome, error)) error {
 	c := exec.Command(self, os.Args[1:]...)
 	c.Args[0] = os.Args[0]
 	c.Env = append(os.Environ(), fmt.Sprintf("%s=%d", crashVariable, crashFD))
-	c.Stdin, c.Stdout, c.Stderr, c.ExtraFiles = os.Stdin, os.Stdout, os.Stderr, []*os.File{write}
-	c.SysProcAttr = dieWithParent()
-	runtime.LockOSThread() // the system counts the thread that starts a process as its parent
-	defer runtime.UnlockOSThread()
+	c.Stdin, c.Stdout, c.Stderr, c.ExtraFiles = os.Stdin, os.Stdout, os.Stderr, []*os.File{write, alive}
 
 	a.release()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, passedOn()...)
 	defer signal.Stop(signals)
-	if err := c.Start(); err != nil {
-		write.Close()
+	err = c.Start()
+	write.Close()
+	alive.Close()
+	if err != nil {
 		return err
 	}
-	write.Close()
 	go func() {
 		for s := range signals {
 			_ = c.Process.Signal(s)
@@ -89,6 +98,35 @@ func (a *app) onScreen(draw func() (tui.Outcome, error)) error {
 		a.note("%s", strings.TrimSpace(string(crash)))
 	}
 	return &hinted{fmt.Errorf("the screen ended unexpectedly: %w", err), "nexus-quant jobs list shows whether a job can be resumed"}
+}
+
+// leaveWhenAlone waits in the process that draws until the one that started it is gone before it, which nothing but its
+// being killed brings about. The terminal is the shell's by then: it is put right, nothing more is drawn, said or read,
+// and the program ends as by a signal, so that a job can be resumed.
+func leaveWhenAlone(alive *os.File) {
+	before, err := term.GetState(int(os.Stdin.Fd()))
+	if err != nil {
+		return
+	}
+	if _, err := io.Copy(io.Discard, alive); err != nil {
+		return
+	}
+	signal.Ignore(syscall.SIGTTOU, syscall.SIGTTIN) // sent to who touches a terminal that isn't theirs
+	fd, err := unix.Dup(int(os.Stdout.Fd()))
+	null, nullErr := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil && nullErr == nil {
+		for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+			if n := int(f.Fd()); term.IsTerminal(n) {
+				_ = redirect(int(null.Fd()), n)
+			}
+		}
+		// a shell may have set the terminal to its liking already
+		if t, err := unix.IoctlGetTermios(fd, getTermios); err == nil && t.Oflag&unix.OPOST == 0 {
+			_ = term.Restore(fd, before)
+		}
+		_, _ = unix.Write(fd, []byte(leaveScreen))
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 }
 
 // passedOn are the signals that the process that draws gets too. One that is ignored, as nohup does, stays so.

@@ -130,6 +130,9 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyMsg:
+		if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !msg.Paste && m.field() == nil {
+			return m.keysOf(msg) // keys that came quicker than they were read
+		}
 		k := Key{Name: msg.String()}
 		if (msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace) && !msg.Alt {
 			k.Text = string(msg.Runes)
@@ -192,6 +195,15 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		return m.list(false)
 	}
 	return nil
+}
+
+// keysOf takes several keys that came at once, one by one.
+func (m *model) keysOf(msg tea.KeyMsg) tea.Cmd {
+	var commands []tea.Cmd
+	for _, r := range msg.Runes {
+		commands = append(commands, m.update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
+	}
+	return tea.Batch(commands...)
 }
 
 func (m *model) say(text string, bad bool) { m.notice, m.bad = clean(text), bad }

@@ -59,6 +59,22 @@ func TestThePictureHasItsPointsInOrder(t *testing.T) {
 	}
 }
 
+// Keys that came at once count one by one, where they are commands.
+func TestKeysThatComeTogetherAllCount(t *testing.T) {
+	m := open(t, place(t), 80, 24)
+	choose(t, m, "nexus-tiny-llama")
+	press(m, "enter", "enter")
+	from := m.wizard.Cursor
+	press(m, "jjp")
+	if m.wizard.Cursor != from+2 || !m.wizard.Picture {
+		t.Errorf("cursor at %d, want %d; picture %v", m.wizard.Cursor, from+2, m.wizard.Picture)
+	}
+	press(m, "m5GiB")
+	if got := m.wizard.Memory.String(); got != "5GiB" {
+		t.Errorf("memory %q", got)
+	}
+}
+
 // The types that the picture shows are those of which the service knows the deviation.
 func TestThePictureShowsWhatThePageShows(t *testing.T) {
 	t.Parallel()

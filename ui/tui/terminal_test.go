@@ -221,13 +221,13 @@ func TestPictureOnATerminal(t *testing.T) {
 	x.keys("Enter", "Enter")
 	x.see(`\[x\] +Q8_0 +7\.35 MB`)
 	x.keys("p")
-	x.see(`(?s)▸ Q8_0 +7\.35 MB.*deviation 0\.54 %.*●.Q8_0.*○.Q2_K.*size →`)
+	x.see(`(?s)▸ Q8_0 +7\.35 MB.*deviation 0\.54 %.*●.▸Q8_0.*○.Q2_K.*size →`)
 	x.keys("j", "j", "Space")
 	x.see(`(?s)▸ Q5_K_M +5\.00 MB.*2 files: Q8_0, Q5_K_M`)
 	x.keys("m", "C-u", "4MiB", "Enter")
 	x.see(`(?s)▸ Q5_K_M.*too big.*│.*too big`)
 	x.tmux("resize-window", "-t", "t", "-x", "140", "-y", "40")
-	x.see(`(?s)Q5_K_M.*This job.*together`)
+	x.see(`(?s)This job.*▸Q5_K_M`)
 	x.keys("p")
 	x.see(`▸ +\[x\] +Q5_K_M`)
 	x.keys("q")
@@ -304,6 +304,35 @@ func TestTerminationOnATerminal(t *testing.T) {
 	x.clean()
 	x.run("jobs list")
 	x.see("interrupted")
+}
+
+// The process that was started is killed, which it can't notice: the one that draws leaves the terminal to the shell
+// without a word, and the job can be resumed.
+func TestKillOnATerminal(t *testing.T) {
+	x := start(t, 80, 24, "version")
+	x.see("exit=0")
+	x.bigModel()
+	x.run("")
+	x.see("A Hub id")
+	x.keys("./big")
+	x.see("recommended")
+	x.keys("Enter", "Enter")
+	x.pickFour()
+	x.keys("Enter")
+	x.see(`quantizing [1-9]\d* of`)
+	x.signal(syscall.SIGKILL)
+	for end := time.Now().Add(patience); strings.TrimSpace(x.tmux("display-message", "-p", "-t", "t", "#{alternate_on}")) != "0"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the other screen was never left:\n%s", x.screen())
+		}
+	}
+	x.clean()
+	x.run("jobs list")
+	x.see("interrupted")
+	x.see("exit=0")
+	if s := x.screen(); strings.Contains(s, "what is done is kept") || strings.Contains(s, "──") {
+		t.Errorf("the process that draws said something after its end:\n%s", s)
+	}
 }
 
 // A crash in any goroutine, which nothing in the program can catch, leaves the terminal to the shell as it was. A SIGQUIT
