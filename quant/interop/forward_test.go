@@ -194,14 +194,14 @@ func ourLogits(t *testing.T, dir string, d forward.Deviations) [][]float64 {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	logits, unread, err := forward.Logits(c, sequence(), d)
+	pass, err := forward.Run(c, sequence(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range unread {
+	for _, name := range pass.Unread {
 		t.Errorf("%s: our forward pass has no use for tensor %s", filepath.Base(dir), name)
 	}
-	return logits
+	return pass.Logits
 }
 
 func llamaLogits(t *testing.T, lib *oracle.Lib, path string) [][]float32 {

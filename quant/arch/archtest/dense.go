@@ -33,9 +33,11 @@ func (c *Checkpoint) gemma2() {
 	c.sentencePiece()
 }
 
+// gemma3 has a sixth layer, which looks beyond the window.
 func (c *Checkpoint) gemma3() {
+	c.layers = 6
 	c.class("Gemma3ForCausalLM")
-	c.set("head_dim", 32, "query_pre_attn_scalar", 32, "sliding_window", 64, "sliding_window_pattern", 6, "rope_theta", 1e6, "rope_local_base_freq", 10000.0,
+	c.set("num_hidden_layers", c.layers, "head_dim", 32, "query_pre_attn_scalar", 32, "sliding_window", 64, "sliding_window_pattern", 6, "rope_theta", 1e6, "rope_local_base_freq", 10000.0,
 		"rope_scaling", map[string]any{"rope_type": "linear", "factor": 8.0})
 	c.outer(true)
 	c.sandwich()

@@ -195,11 +195,9 @@ func (c *Checkpoint) piecesJSON(special []string) {
 	})
 }
 
-// embeddingGemma makes one vector of a text; its names have no prefix. Its sixth layer looks beyond the window, and
-// libllama can't run a model without such a layer.
+// embeddingGemma makes one vector of a text; its names have no prefix. libllama can't run it without a layer that looks beyond
+// the window.
 func (c *Checkpoint) embeddingGemma() {
-	c.layers = 6
-	c.set("num_hidden_layers", c.layers)
 	c.gemma3()
 	c.set("architectures", []string{"Gemma3TextModel"}, "rope_scaling", nil, "_sliding_window_pattern", 6, "sliding_window_pattern", nil, "use_bidirectional_attention", true)
 	for i := range c.Tensors {

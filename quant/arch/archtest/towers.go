@@ -71,6 +71,7 @@ func (c *Checkpoint) siglip(prefix string) {
 // two by two patches, where Gemma's own models pool four by four.
 func (c *Checkpoint) gemma3Vision() {
 	c.gemma3()
+	c.layers = Layers
 	c.nest("Gemma3ForConditionalGeneration")
 	c.vision("model_type", "siglip_vision_model", "hidden_size", seen, "intermediate_size", seenDeep, "num_hidden_layers", Layers, "num_attention_heads", Heads,
 		"image_size", imageSide, "patch_size", patch, "vision_use_head", false)

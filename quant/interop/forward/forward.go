@@ -16,7 +16,7 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf"
 )
 
-// Classes lists the classes of models that Logits knows, sorted.
+// Classes lists the classes of models that Run knows, sorted.
 func Classes() []string { return slices.Sorted(maps.Keys(families)) }
 
 // Deviations are places where llama.cpp or its converter is known not to compute what a definition says. Each is a choice of
@@ -46,16 +46,22 @@ type Deviations struct {
 	NoWindow bool
 }
 
-// Logits reads a checkpoint and returns the logits after each token. The names of the tensors that it had no use for come
-// with them.
-func Logits(c *hf.Checkpoint, tokens []int32, d Deviations) (logits [][]float64, unread []string, err error) {
+// Pass is what came of a checkpoint.
+type Pass struct {
+	Logits [][]float64 // after each token
+	Read   []string    // names of the tensors that it took
+	Unread []string    // those that it had no use for, but should have had
+}
+
+// Run reads a checkpoint and passes tokens through it.
+func Run(c *hf.Checkpoint, tokens []int32, d Deviations) (p Pass, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			p, ok := r.(problem)
+			known, ok := r.(problem)
 			if !ok {
 				panic(r)
 			}
-			err = p
+			err = known
 		}
 	}()
 	m := open(c, len(tokens))
@@ -65,13 +71,15 @@ func Logits(c *hf.Checkpoint, tokens []int32, d Deviations) (logits [][]float64,
 	class := m.class()
 	build, ok := families[class]
 	if !ok {
-		return nil, nil, fmt.Errorf("class %s: no forward pass", class)
+		return Pass{}, fmt.Errorf("class %s: no forward pass", class)
 	}
 	build(m)
-	return m.run(tokens), m.unread(), nil
+	p.Logits = m.run(tokens)
+	p.Read, p.Unread = slices.Sorted(maps.Keys(m.weights.read)), m.unread()
+	return p, nil
 }
 
-// problem is what makes a checkpoint unfit for its family's function: it is thrown as a panic and returned by Logits.
+// problem is what makes a checkpoint unfit for its family's function: it is thrown as a panic and returned by Run.
 type problem struct{ error }
 
 func fail(format string, args ...any) { panic(problem{fmt.Errorf(format, args...)}) }
