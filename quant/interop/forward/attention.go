@@ -13,12 +13,14 @@ type attention struct {
 	scale        float64                    // of the scores; 0: one by the root of dim
 	grow         func(position int) float64 // of the query
 	softcap      float64
-	window       int  // how many positions are seen, the own one among them; 0: all
-	chunk        int  // positions see none of an earlier chunk; 0: no chunks
-	sinks        vec  // a score for each head that takes part in the softmax and gives nothing
-	alibi        vec  // what a score loses by a step of distance
-	gate         fn   // multiplied to what the heads give, before o
-	both         bool // later positions are seen too
+	window       int        // how many positions are seen, the own one among them; 0: all
+	chunk        int        // positions see none of an earlier chunk; 0: no chunks
+	sinks        vec        // a score for each head that takes part in the softmax and gives nothing
+	alibi        vec        // what a score loses by a step of distance
+	gate         fn         // multiplied to what the heads give, before o
+	both         bool       // later positions are seen too
+	from         *attention // the layer whose keys and values are read in place of own ones
+	keys, values []vec      // of the last run
 }
 
 // usual is attention with the usual names, a rope of the whole head and what the config says of its sizes.
@@ -46,13 +48,14 @@ func (m *model) window() int {
 func (a *attention) headNorms(q, k fn) { a.qNorm, a.kNorm = perHead(a.dim, q), perHead(a.dim, k) }
 
 func (a *attention) mix(x []vec) []vec {
-	queries, keys, values := each(a.q)(x), each(a.k)(x), each(a.v)(x)
+	queries := each(a.q)(x)
 	for i := range x {
-		queries[i], keys[i] = a.prepare(queries[i], a.qNorm, i), a.prepare(keys[i], a.kNorm, i)
+		queries[i] = a.prepare(queries[i], a.qNorm, i)
 		if a.grow != nil {
 			queries[i] = scaled(queries[i], a.grow(i))
 		}
 	}
+	keys, values := a.remembered(x)
 	out := a.read(queries, keys, values)
 	for i := range out {
 		if a.gate != nil {
@@ -61,6 +64,18 @@ func (a *attention) mix(x []vec) []vec {
 		out[i] = then(a.o)(out[i])
 	}
 	return out
+}
+
+// remembered are the keys and values of all positions, which other layers may read.
+func (a *attention) remembered(x []vec) (keys, values []vec) {
+	if a.from != nil {
+		return a.from.keys, a.from.values
+	}
+	a.keys, a.values = each(a.k)(x), each(a.v)(x)
+	for i := range x {
+		a.keys[i] = a.prepare(a.keys[i], a.kNorm, i)
+	}
+	return a.keys, a.values
 }
 
 // prepare norms and turns the heads of a query or a key.

@@ -21,6 +21,7 @@ var families = map[string]func(*model){
 	"Gemma2ForCausalLM":              gemma2,
 	"Gemma3ForCausalLM":              gemma3,
 	"Gemma3ForConditionalGeneration": gemma3,
+	"Gemma4ForConditionalGeneration": gemma4,
 
 	"PhiForCausalLM":            phi2,
 	"Phi3ForCausalLM":           phi3,
