@@ -133,7 +133,7 @@ var notCompared = map[archtest.Kind]string{
 	"tiny-deepseek32":  "no forward pass of the indexer that picks what is attended to",
 	"tiny-glm-dsa":     "no forward pass of the indexer that picks what is attended to",
 	"tiny-kimi-linear": "no forward pass of Kimi's delta attention",
-	"tiny-grovemoe":    "no forward pass of experts in groups with others beside them",
+	"tiny-grovemoe":    "no forward pass of experts in groups with others beside them, which libllama runs on what the first gave",
 }
 
 // normName tells the weights of norms, and the numbers that multiply whole layers.
