@@ -16,9 +16,6 @@ import (
 	"github.com/nexus-quant/nexus-quant/hf"
 )
 
-// Classes lists the classes of models that Run knows, sorted.
-func Classes() []string { return slices.Sorted(maps.Keys(families)) }
-
 // Deviations are places where llama.cpp or its converter is known not to compute what a definition says. Each is a choice of
 // theirs that our files can't change; to follow them leaves only float rounding between both passes.
 type Deviations struct {

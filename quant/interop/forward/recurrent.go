@@ -83,7 +83,6 @@ type ssd struct {
 	heads, head, groups, states int
 	before                      fn // of what goes in and what is made of it: Falcon H1's multipliers
 	inBy                        float64
-	whole                       bool // the norm is of all groups together
 	late                        bool // the gate comes after the norm
 }
 
@@ -95,11 +94,7 @@ func (m *model) mamba2(p string, s ssd) mixer {
 	var norm fn
 	if m.weights.has(p + "norm.weight") {
 		weight := m.weights.vector(p + "norm.weight")
-		size := n / s.groups
-		if s.whole {
-			size = n
-		}
-		norm = func(x vec) vec { return product(perHead(size, rms(nil, m.eps))(x), weight) }
+		norm = func(x vec) vec { return product(perHead(n/s.groups, rms(nil, m.eps))(x), weight) }
 	}
 	return func(x []vec) []vec {
 		var gates, mixed, steps []vec

@@ -8,7 +8,7 @@ import (
 // unneeded is what a text's logits don't depend on: what the model sees and hears with, layers that predict the tokens
 // after the next, and numbers that older checkpoints store and transformers computes.
 var unneeded = regexp.MustCompile(`(^|\.)(vision_tower|vision_model|vision_encoder|vision_adapter|multi_modal_projector|visual|connector|mlp1|embed_vision|audio_tower|patch_merger)\.` +
-	`|^mtp\.|\.mtp_|rotary_(emb|pos_emb)\.inv_freq$|\.masked_bias$`)
+	`|(^|\.)image_newline$|^mtp\.|\.mtp_|rotary_(emb|pos_emb)\.inv_freq$|\.masked_bias$`)
 
 var layerNumber = regexp.MustCompile(`(?:^|\.)layers\.(\d+)\.`)
 
