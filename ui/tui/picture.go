@@ -9,6 +9,7 @@ import (
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/muesli/termenv"
 
 	"github.com/nexus-quant/nexus-quant/quant/jobs"
 )
@@ -189,11 +190,11 @@ func (t *theme) picture(points []point, budget int64, width, height int) []strin
 			sign = "●"
 		}
 		style := t.render.NewStyle()
-		if !t.plain() {
+		if t.profile == termenv.TrueColor { // of sixteen colours, some can't be seen as a ring on some backgrounds
 			style = style.Foreground(t.ramp(p.bits))
 		}
 		if p.cursor {
-			style = style.Reverse(true)
+			style = style.Bold(true)
 		}
 		px, py := place(p)
 		c.put(px, py, sign, style, rankPoint)
@@ -236,7 +237,7 @@ func (t *theme) stroke(c *canvas, x0, y0, x1, y1 int) {
 	steps := max(x1-x0, y0-y1, y1-y0)
 	for i := 1; i < steps; i++ {
 		f := float64(i) / float64(steps)
-		c.put(x0+int(math.Round(f*float64(x1-x0))), y0+int(math.Round(f*float64(y1-y0))), "∙", t.accent, rankFrontier)
+		c.put(x0+int(math.Round(f*float64(x1-x0))), y0+int(math.Round(f*float64(y1-y0))), "∙", t.render.NewStyle(), rankFrontier)
 	}
 }
 

@@ -91,3 +91,19 @@ func TestThePictureShowsWhatThePageShows(t *testing.T) {
 		t.Errorf("%d points, want %d", len(got), want)
 	}
 }
+
+// In sixteen colours no text is cyan, yellow or blue, which some backgrounds swallow.
+func TestTextInSixteenColoursIsReadable(t *testing.T) {
+	m := open(t, place(t), 80, 24)
+	m.theme = newTheme(termenv.ANSI, true)
+	choose(t, m, "nexus-tiny-llama")
+	press(m, "enter", "enter", "m5MB", "enter", "p")
+	if !strings.Contains(m.View(), "\x1b[") {
+		t.Fatal("there are no colours to look at")
+	}
+	for _, code := range []string{"\x1b[33m", "\x1b[34m", "\x1b[36m", "\x1b[1;36m", "\x1b[94m", "\x1b[96m"} {
+		if strings.Contains(m.View(), code) {
+			t.Errorf("%q is on the screen:\n%s", code, m.View())
+		}
+	}
+}

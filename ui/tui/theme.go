@@ -35,6 +35,11 @@ func newTheme(profile termenv.Profile, dark bool) theme {
 		accent: color("6").Bold(true), good: color("2"), warn: color("3"), bad: color("1").Bold(true),
 		chosen: r.NewStyle().Bold(true),
 	}
+	if profile != termenv.TrueColor {
+		// Of sixteen colours it is not known how they stand out from the background: cyan and yellow can't be read on xterm's
+		// white, blue not on black. Text keeps the colour of text, and what warns has one that both show.
+		t.accent, t.warn = r.NewStyle().Bold(true), color("5")
+	}
 	return t
 }
 
