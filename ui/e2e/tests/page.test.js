@@ -267,7 +267,7 @@ browserTest("the registry compares the files of a model, and keeps what was thou
   await page.waitForFunction(() => (document.querySelectorAll("tbody tr").length ?? 0) >= 3);
   assert.ok(await stars.first().getByRole("radio", { name: /^5/ }).isChecked());
   await stars.first().locator("label").nth(1).click();
-  await page.waitForFunction(() => [...document.querySelectorAll(".stars.tiny")].every((e) => e.querySelectorAll(".on").length === 2));
+  await page.waitForFunction(() => [...document.querySelectorAll(".stars.tiny")].filter((e) => e.querySelector("legend")?.textContent === "Rating of nexus-tiny-llama").every((e) => e.querySelectorAll(".on").length === 2));
   assert.equal((await s.server.call("GET", "/registry/models/nexus-tiny-llama/rating")).rating, 2);
   await accessible(page, "the registry as a table");
   await page.reload(); // the choice is kept
