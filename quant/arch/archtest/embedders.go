@@ -290,7 +290,7 @@ func (c *Checkpoint) modernbert() {
 
 func (c *Checkpoint) modernReranker() {
 	c.modernbert()
-	c.set("architectures", []string{"ModernBertForSequenceClassification"}, "id2label", map[string]string{"0": "LABEL_0"})
+	c.set("architectures", []string{"ModernBertForSequenceClassification"}, "id2label", map[string]string{"0": "LABEL_0"}, "classifier_pooling", "mean")
 	c.both("classifier", 1, width)
 }
 

@@ -66,7 +66,7 @@ func (c *Checkpoint) t5() {
 // t5Flan is T5 version 1.1: gates, a head of its own; here with one layer less in the decoder.
 func (c *Checkpoint) t5Flan() {
 	c.t5Config("T5ForConditionalGeneration")
-	c.set("num_decoder_layers", Layers-1, "n_positions", nil)
+	c.set("num_decoder_layers", Layers-1, "n_positions", nil, "tie_word_embeddings", false)
 	c.add("shared.weight", Vocab, width)
 	c.add("lm_head.weight", Vocab, width)
 	c.t5Side("encoder", Layers, true, false)
@@ -78,7 +78,7 @@ func (c *Checkpoint) t5Flan() {
 // umt5 has a bias for positions in every layer.
 func (c *Checkpoint) umt5() {
 	c.t5Config("UMT5ForConditionalGeneration")
-	c.set("model_type", "umt5", "num_decoder_layers", Layers)
+	c.set("model_type", "umt5", "num_decoder_layers", Layers, "tie_word_embeddings", false)
 	c.add("shared.weight", Vocab, width)
 	c.add("lm_head.weight", Vocab, width)
 	c.t5Side("encoder", Layers, true, true)

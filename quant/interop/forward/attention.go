@@ -13,14 +13,17 @@ type attention struct {
 	scale        float64                    // of the scores; 0: one by the root of dim
 	grow         func(position int) float64 // of the query
 	softcap      float64
-	window       int        // how many positions are seen, the own one among them; 0: all
-	chunk        int        // positions see none of an earlier chunk; 0: no chunks
-	sinks        vec        // a score for each head that takes part in the softmax and gives nothing
-	alibi        vec        // what a score loses by a step of distance
-	gate         fn         // multiplied to what the heads give, before o
-	both         bool       // later positions are seen too
-	from         *attention // the layer whose keys and values are read in place of own ones
-	keys, values []vec      // of the last run
+	window       int                       // how many positions are seen, the own one among them; 0: all
+	chunk        int                       // positions see none of an earlier chunk; 0: no chunks
+	sinks        vec                       // a score for each head that takes part in the softmax and gives nothing
+	alibi        vec                       // what a score loses by a step of distance
+	bias         func(h, i, j int) float64 // added to the score that the position i has for j
+	reach        int                       // how far positions see to both sides; 0: to the ends
+	gate         fn                        // multiplied to what the heads give, before o
+	both         bool                      // later positions are seen too
+	from         *attention                // the layer whose keys and values are read in place of own ones
+	over         *[]vec                    // what keys and values are made of in place of the own positions
+	keys, values []vec                     // of the last run
 }
 
 // usual is attention with the usual names, a rope of the whole head and what the config says of its sizes.
@@ -71,6 +74,9 @@ func (a *attention) remembered(x []vec) (keys, values []vec) {
 	if a.from != nil {
 		return a.from.keys, a.from.values
 	}
+	if a.over != nil {
+		x = *a.over
+	}
 	a.keys, a.values = each(a.k)(x), each(a.v)(x)
 	for i := range x {
 		a.keys[i] = a.prepare(a.keys[i], a.kNorm, i)
@@ -110,7 +116,10 @@ func (a *attention) read(queries, keys, values []vec) []vec {
 					s = a.softcap * math.Tanh(s/a.softcap)
 				}
 				if a.alibi != nil {
-					s -= a.alibi[h] * float64(i-j)
+					s -= a.alibi[h] * math.Abs(float64(i-j))
+				}
+				if a.bias != nil {
+					s += a.bias(h, i, j)
 				}
 				scores[j] = s
 			}
@@ -133,6 +142,8 @@ func (a *attention) read(queries, keys, values []vec) []vec {
 func (a *attention) sees(i, j int) bool {
 	switch {
 	case j > i && !a.both:
+		return false
+	case a.reach > 0 && max(i-j, j-i) > a.reach:
 		return false
 	case a.window > 0 && i-j >= a.window:
 		return false

@@ -66,9 +66,9 @@ func (c config) layerCount() int {
 	return c.int("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 }
 
-func (c config) heads() int { return c.int("num_attention_heads", "n_head", "n_heads") }
+func (c config) heads() int { return c.int("num_attention_heads", "n_head", "n_heads", "num_heads") }
 
-func (c config) width() int { return c.int("hidden_size", "n_embd", "d_model") }
+func (c config) width() int { return c.int("hidden_size", "n_embd", "d_model", "dim") }
 
 func (c config) headDim() int { return c.intOr("head_dim", c.width()/c.heads()) }
 

@@ -106,6 +106,26 @@ var families = map[string]func(*model){
 	"Cohere2MoeForCausalLM":    cohere2MoE,
 	"NanbeigeForCausalLM":      nanbeige,
 	"DeciLMForCausalLM":        deci,
+
+	"BertModel":                           bothWays(bert),
+	"BertForSequenceClassification":       bothWays(bert),
+	"RobertaModel":                        bothWays(bert),
+	"RobertaForSequenceClassification":    bothWays(bert),
+	"XLMRobertaModel":                     bothWays(bert),
+	"XLMRobertaForSequenceClassification": bothWays(bert),
+	"DistilBertForMaskedLM":               bothWays(distilbert),
+	"DistilBertForSequenceClassification": bothWays(distilbert),
+	"NomicBertModel":                      bothWays(rotaryBert),
+	"JinaBertForMaskedLM":                 bothWays(jinaBert),
+	"ModernBertForMaskedLM":               bothWays(modernbert),
+	"ModernBertForSequenceClassification": bothWays(modernbert),
+	"NeoBERTLMHead":                       bothWays(neobert),
+	"EuroBertModel":                       bothWays(eurobert),
+	"Gemma3TextModel":                     bothWays(embeddingGemma),
+
+	"T5EncoderModel":               bothWays(t5),
+	"T5ForConditionalGeneration":   bothWays(t5),
+	"UMT5ForConditionalGeneration": bothWays(t5),
 }
 
 // anyText are the classes of models that see, of which any text model may be a part.

@@ -51,7 +51,9 @@ func gemma3(m *model) {
 		a.headNorms(m.rmsPlusOne(p+"self_attn.q_norm"), m.rmsPlusOne(p+"self_attn.k_norm"))
 		a.scale = 1 / math.Sqrt(m.numOr("query_pre_attn_scalar", 256))
 		if (i+1)%m.intOr("sliding_window_pattern", 6) != 0 {
-			a.window = m.int("sliding_window")
+			if a.window = m.int("sliding_window"); m.both {
+				a.window, a.reach = 0, a.window/2
+			}
 			a.rope = plainRope(a.dim, m.numOr("rope_local_base_freq", 10000))
 		}
 		m.sandwich(p, m.rmsPlusOne, a.mix, m.mlp(p+"mlp.", m.geluTanh))

@@ -7,13 +7,13 @@ import (
 
 // Families that came before Llama, each with names of its own.
 
-// positions adds a learned vector for each position to the embedding.
-func (m *model) positions(name string) {
+// positions adds a learned vector for each position to the embedding, that in the row first of the table to the first.
+func (m *model) positions(name string, first int) {
 	table, embed := m.weights.matrix(name+".weight"), m.embed
 	m.embed = func(tokens []int32) []vec {
 		x := embed(tokens)
 		for i := range x {
-			x[i] = sum(x[i], table.row(i))
+			x[i] = sum(x[i], table.row(first+i))
 		}
 		return x
 	}
@@ -31,7 +31,7 @@ func gpt2(m *model) {
 		m.block(m.layerNorm(p+"ln_1"), a.mix, m.layerNorm(p+"ln_2"), plain(m.conv1D(p+"mlp.c_fc"), m.geluTanh, m.conv1D(p+"mlp.c_proj")))
 	}
 	m.ends(prefix+"wte", m.layerNorm(prefix+"ln_f"), "lm_head")
-	m.positions(prefix + "wpe")
+	m.positions(prefix+"wpe", 0)
 }
 
 // gptneox has query, key and value of a head next to each other, and both parts side by side.
@@ -107,7 +107,7 @@ func starcoder(m *model) {
 		m.block(m.layerNorm(p+"ln_1"), a.mix, m.layerNorm(p+"ln_2"), plain(m.linear(p+"mlp.c_fc"), m.geluTanh, m.linear(p+"mlp.c_proj")))
 	}
 	m.ends("transformer.wte", m.layerNorm("transformer.ln_f"), "lm_head")
-	m.positions("transformer.wpe")
+	m.positions("transformer.wpe", 0)
 }
 
 func codeshell(m *model) {

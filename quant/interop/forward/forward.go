@@ -1,5 +1,5 @@
-// Package forward computes the logits of a checkpoint in Hugging Face layout, in float64 and without haste: the measure
-// that the interop tests hold llama.cpp's logits of our GGUF files against. It is written from the definitions of the
+// Package forward computes the logits of a checkpoint in Hugging Face layout, or an encoder's vectors, in float64 and without haste: the measure
+// that the interop tests hold what llama.cpp makes of our GGUF files against. It is written from the definitions of the
 // architectures in transformers (or in the code that a model is published with) and knows neither quant/arch nor GGUF, so
 // that a name, a permutation, an offset or a key of the metadata that is wrong there shows here.
 //
@@ -8,7 +8,9 @@ package forward
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -39,15 +41,31 @@ type Deviations struct {
 	WholeHeads bool
 	// TruncatedYarn: the bounds of YaRN's blend are rounded where the config says that they are not.
 	TruncatedYarn bool
+	// NoPooler: a classifier after BERT reads the first vector itself, not what the pooler makes of it.
+	NoPooler bool
+	// TanhHead: DistilBERT's head for classes has tanh where the definition has ReLU.
+	TanhHead bool
+	// NoExpertBias: the bias that all experts share is missing.
+	NoExpertBias bool
+	// GateFirst: of a fused network the first half goes through GELU where the definition has the second.
+	GateFirst bool
+	// Thirds: queries, keys and values are the thirds of a matrix where the definition has the three of each head together.
+	Thirds bool
+	// Unscaled: the head that is the embedding gets what the decoder gives as it is, not divided by the root of the width.
+	Unscaled bool
 	// NoWindow: what the config says of a window of all layers is not used.
 	NoWindow bool
 }
 
 // Pass is what came of a checkpoint.
 type Pass struct {
-	Logits [][]float64 // after each token
-	Read   []string    // names of the tensors that it took
-	Unread []string    // those that it had no use for, but should have had
+	Logits [][]float64 // after each token; of a model without a decoder the vectors that it makes of them
+	// Pooled is the vector of the whole text, or a number for each label: nil where the checkpoint doesn't say how to make it.
+	Pooled []float64
+	// Encoded are the vectors that an encoder before the decoder made of the tokens, which both get.
+	Encoded [][]float64
+	Read    []string // names of the tensors that it took
+	Unread  []string // those that it had no use for, but should have had
 }
 
 // Run reads a checkpoint and passes tokens through it.
@@ -72,6 +90,13 @@ func Run(c *hf.Checkpoint, tokens []int32, d Deviations) (p Pass, err error) {
 	}
 	build(m)
 	p.Logits = m.run(tokens)
+	if m.pool != nil {
+		p.Pooled = m.pool(p.Logits)
+	}
+	if m.decoder != nil {
+		p.Encoded, m.encoded = p.Logits, p.Logits
+		p.Logits = m.decoder.run(tokens)
+	}
 	p.Read, p.Unread = slices.Sorted(maps.Keys(m.weights.read)), m.unread()
 	return p, nil
 }
@@ -101,6 +126,10 @@ type model struct {
 	embed      func(tokens []int32) []vec
 	layers     []mixer
 	norm, head fn
+
+	pool    func([]vec) vec // of the vectors of all tokens, of a model that makes embeddings
+	decoder *model          // that writes what this one reads
+	encoded []vec           // what this one made of the tokens, for the decoder
 }
 
 func open(c *hf.Checkpoint, count int) *model {
@@ -143,6 +172,21 @@ func open(c *hf.Checkpoint, count int) *model {
 	return m
 }
 
+// poolingConfig says how sentence-transformers makes one vector of all; nil where the checkpoint doesn't.
+func (m *model) poolingConfig() (c config) {
+	data, err := m.weights.from.ReadFile("1_Pooling/config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	if err != nil {
+		fail("1_Pooling/config.json: %w", err)
+	}
+	return c
+}
+
 // class names the model's class. Of a text model that only has a type it is Llama's.
 func (m *model) class() string {
 	class := "LlamaForCausalLM"
@@ -165,14 +209,7 @@ func (m *model) outer(norm fn) {
 
 // ends makes embedding and head. The head is the first of the names that the checkpoint has, if it isn't tied.
 func (m *model) ends(embedding string, norm fn, heads ...string) {
-	table := m.weights.matrix(embedding + ".weight")
-	m.embed = func(tokens []int32) []vec {
-		out := make([]vec, len(tokens))
-		for i, t := range tokens {
-			out[i] = slices.Clone(table.row(int(t)))
-		}
-		return out
-	}
+	table := m.embedding(embedding)
 	m.norm = norm
 	m.head = table.times
 	if m.flag("tie_word_embeddings", false) {
@@ -186,10 +223,23 @@ func (m *model) ends(embedding string, norm fn, heads ...string) {
 	}
 }
 
+// embedding makes a row of a table of each token.
+func (m *model) embedding(name string) *matrix {
+	table := m.weights.matrix(name + ".weight")
+	m.embed = func(tokens []int32) []vec {
+		out := make([]vec, len(tokens))
+		for i, t := range tokens {
+			out[i] = slices.Clone(table.row(int(t)))
+		}
+		return out
+	}
+	return table
+}
+
 func (m *model) run(tokens []int32) []vec {
 	x := m.embed(tokens)
 	for _, layer := range m.layers {
 		x = layer(x)
 	}
-	return each(m.head)(each(m.norm)(x))
+	return each(then(m.norm, m.head))(x)
 }

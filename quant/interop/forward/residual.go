@@ -27,6 +27,11 @@ func residual(branches ...branch) mixer {
 	}
 }
 
+// normed is a residual layer with the norm behind the sum, as the first transformers have it.
+func normed(inner mixer, norm fn) mixer {
+	return func(x []vec) []vec { return each(norm)(residual(branch{inner: inner})(x)) }
+}
+
 // block is the usual layer: attention and then a feed-forward network, each behind a norm.
 func (m *model) block(norm1 fn, attention mixer, norm2 fn, ff fn) {
 	m.add(residual(branch{pre: norm1, inner: attention}), residual(branch{pre: norm2, inner: each(ff)}))

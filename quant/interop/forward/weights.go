@@ -18,15 +18,27 @@ type weights struct {
 
 func newWeights(c *hf.Checkpoint) *weights { return &weights{c, map[string]bool{}} }
 
-func (w *weights) has(name string) bool { _, ok := w.from.Tensor(name); return ok }
+func (w *weights) has(name string) bool { _, ok := w.find(name); return ok }
+
+// find knows a weight under the name that the first BERT has for it, and under the one that torch gives it when something is
+// computed beside it.
+func (w *weights) find(name string) (*safetensors.Tensor, bool) {
+	t, ok := w.from.Tensor(name)
+	for _, other := range [][2]string{{".weight", ".gamma"}, {".bias", ".beta"}, {".weight", ".parametrizations.weight.original"}} {
+		if stem, fits := strings.CutSuffix(name, other[0]); !ok && fits {
+			t, ok = w.from.Tensor(stem + other[1])
+		}
+	}
+	return t, ok
+}
 
 // raw is a tensor's shape, format and bytes.
 func (w *weights) raw(name string) ([]int64, safetensors.DType, []byte) {
-	t, ok := w.from.Tensor(name)
+	t, ok := w.find(name)
 	if !ok {
 		fail("tensor %q is missing", name)
 	}
-	w.read[name] = true
+	w.read[t.Name] = true
 	data := make([]byte, t.Size)
 	if _, err := t.ReadAt(data, 0); err != nil {
 		fail("%w", err)

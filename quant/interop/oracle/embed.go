@@ -22,14 +22,11 @@ func (m *Model) Embed(tokens []int32, pooling int32) ([]float32, error) {
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("no tokens to embed")
 	}
-	p := m.lib.contextParams()
-	p.Ctx, p.Batch, p.Ubatch = uint32(len(tokens))+8, uint32(len(tokens))+8, uint32(len(tokens))+8
-	p.Threads, p.ThreadsBatch, p.NoPerf = 1, 1, true
+	p := m.exactParams(len(tokens))
 	p.Embeddings, p.Pooling = true, pooling
-	takeLog()
-	ctx := m.lib.newContext(m.handle, p)
-	if ctx == 0 {
-		return nil, fmt.Errorf("libllama makes no context: %s", takeLog())
+	ctx, err := m.newContext(p)
+	if err != nil {
+		return nil, err
 	}
 	defer m.lib.freeContext(ctx)
 	if err := m.read(ctx, tokens); err != nil {

@@ -128,17 +128,31 @@ func (m *Model) EndOfGeneration(token int32) bool { return m.lib.isEOG(m.vocab, 
 // Logits runs tokens through the model, all at once, and returns the logits after each of them, one row of VocabSize per
 // token. Keys and values are kept in F32 and attention is computed step by step, so that nothing is rounded to F16 between.
 func (m *Model) Logits(tokens []int32) ([][]float32, error) {
+	return m.logitsAfter(nil, tokens)
+}
+
+// TranslationLogits are those of the decoder, after the encoder has read a text. Both may be the same tokens.
+func (m *Model) TranslationLogits(read, tokens []int32) ([][]float32, error) {
+	if len(read) == 0 {
+		return nil, fmt.Errorf("no tokens to read")
+	}
+	return m.logitsAfter(read, tokens)
+}
+
+func (m *Model) logitsAfter(read, tokens []int32) ([][]float32, error) {
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("no tokens to run")
 	}
-	p := m.contextParams(len(tokens))
-	const off, f32 = 0, 0
-	p.FlashAttention, p.TypeK, p.TypeV = off, f32, f32
-	ctx, err := m.newContext(p)
+	ctx, err := m.newContext(m.exactParams(max(len(read), len(tokens))))
 	if err != nil {
 		return nil, err
 	}
 	defer m.lib.freeContext(ctx)
+	if len(read) > 0 {
+		if err := m.read(ctx, read); err != nil {
+			return nil, err
+		}
+	}
 	wanted := bytes.Repeat([]byte{1}, len(tokens))
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -196,6 +210,14 @@ func (m *Model) contextParams(n int) contextParams {
 	p := m.lib.contextParams()
 	p.Ctx, p.Batch, p.Ubatch = uint32(n)+8, uint32(n)+8, uint32(n)+8
 	p.Threads, p.ThreadsBatch, p.NoPerf = 1, 1, true
+	return p
+}
+
+// exactParams keep keys and values in F32 and compute attention step by step.
+func (m *Model) exactParams(n int) contextParams {
+	p := m.contextParams(n)
+	const off, f32 = 0, 0
+	p.FlashAttention, p.TypeK, p.TypeV = off, f32, f32
 	return p
 }
 
