@@ -148,11 +148,10 @@ func deviationsOf(k archtest.Kind) forward.Deviations {
 
 // notCompared are the kinds that have no forward pass of ours, or none that libllama could equal, and why.
 var notCompared = map[archtest.Kind]string{
-	"tiny-gemma3n":     "no forward pass of AltUp, LAuReL and gates that keep a twentieth",
-	"tiny-deepseek32":  "no forward pass of the indexer that picks what is attended to",
-	"tiny-glm-dsa":     "no forward pass of the indexer that picks what is attended to",
-	"tiny-kimi-linear": "no forward pass of Kimi's delta attention",
-	"tiny-grovemoe":    "no forward pass of experts in groups with others beside them, which libllama runs on what the first gave",
+	"tiny-gemma3n":    "no forward pass of AltUp, LAuReL and gates that keep a twentieth",
+	"tiny-deepseek32": "no forward pass of the indexer that picks what is attended to",
+	"tiny-glm-dsa":    "no forward pass of the indexer that picks what is attended to",
+	"tiny-grovemoe":   "no forward pass of experts in groups with others beside them, which libllama runs on what the first gave",
 }
 
 // normName tells the weights of norms, and the numbers that multiply whole layers.

@@ -106,6 +106,7 @@ var families = map[string]func(*model){
 	"Cohere2MoeForCausalLM":    cohere2MoE,
 	"NanbeigeForCausalLM":      nanbeige,
 	"DeciLMForCausalLM":        deci,
+	"KimiLinearForCausalLM":    kimiLinear,
 
 	"BertModel":                           bothWays(bert),
 	"BertForSequenceClassification":       bothWays(bert),

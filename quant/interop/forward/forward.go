@@ -1,7 +1,7 @@
-// Package forward computes the logits of a checkpoint in Hugging Face layout, or an encoder's vectors, in float64 and without haste: the measure
-// that the interop tests hold what llama.cpp makes of our GGUF files against. It is written from the definitions of the
-// architectures in transformers (or in the code that a model is published with) and knows neither quant/arch nor GGUF, so
-// that a name, a permutation, an offset or a key of the metadata that is wrong there shows here.
+// Package forward computes the logits of a checkpoint in Hugging Face layout, or an encoder's vectors, in float64 and without
+// haste: the measure that the interop tests hold what llama.cpp makes of our GGUF files against. It is written from the
+// definitions of the architectures in transformers (or in the code that a model is published with) and knows neither
+// quant/arch nor GGUF, so that a name, a permutation, an offset or a key of the metadata that is wrong there shows here.
 //
 // A family is a function that puts layers together out of the pieces in this package. For tests only.
 package forward

@@ -155,8 +155,44 @@ func (m *model) gatedConvolution(p string) mixer {
 	}
 }
 
-// deltaNet is Qwen's linear attention: the state of a head forgets, and learns the difference between the value and what it
-// would have said.
+// memory is the state of some heads, key by value: it forgets, and learns the difference between a value and what it would have
+// said.
+type memory struct {
+	values int
+	state  [][]vec
+}
+
+func newMemory(heads, keys, values int) *memory {
+	s := &memory{values, make([][]vec, heads)}
+	for h := range s.state {
+		for range keys {
+			s.state[h] = append(s.state[h], make(vec, values))
+		}
+	}
+	return s
+}
+
+// step is one position of the head h; keep says what is left at the place j of a key.
+func (s *memory) step(h int, q, k, value vec, keep func(j int) float64, rate float64) vec {
+	out := make(vec, s.values)
+	for d := range out {
+		known := 0.0
+		for j, row := range s.state[h] {
+			row[d] *= keep(j)
+			known += row[d] * k[j]
+		}
+		for j, row := range s.state[h] {
+			row[d] += k[j] * (value[d] - known) * rate
+			out[d] += row[d] * q[j]
+		}
+	}
+	return out
+}
+
+// unit makes vectors of length 1.
+func unit(v vec) vec { return scaled(v, 1/math.Sqrt(dot(v, v)+1e-6)) }
+
+// deltaNet is Qwen's linear attention.
 func (m *model) deltaNet(p string) mixer {
 	keys, values := m.int("linear_num_key_heads"), m.int("linear_num_value_heads")
 	kd, vd := m.int("linear_key_head_dim"), m.int("linear_value_head_dim")
@@ -187,15 +223,10 @@ func (m *model) deltaNet(p string) mixer {
 	conv, out := m.convolution(p+"conv1d"), m.linear(p+"out_proj")
 	decay, bias := m.weights.vector(p+"A_log"), m.weights.vector(p+"dt_bias")
 	norm := m.rms(p + "norm")
-	unit := perHead(kd, func(v vec) vec { return scaled(v, 1/math.Sqrt(dot(v, v)+1e-6)) })
+	unit := perHead(kd, unit)
 	return func(x []vec) []vec {
 		mixed := each(func(v vec) vec { return mapped(v, silu) })(conv(each(qkv)(x)))
-		state := make([][]vec, values) // of each head, key by value
-		for h := range state {
-			for range kd {
-				state[h] = append(state[h], make(vec, vd))
-			}
-		}
+		state := newMemory(values, kd, vd)
 		result := make([]vec, len(x))
 		for i, v := range x {
 			s := split(mixed[i], keys*kd, keys*kd, values*vd)
@@ -205,19 +236,7 @@ func (m *model) deltaNet(p string) mixer {
 			for h := range values {
 				at := h / ratio * kd
 				keep := math.Exp(-math.Exp(decay[h]) * step[h])
-				value := s[2][h*vd : (h+1)*vd]
-				o := make(vec, vd)
-				for d := range vd {
-					known := 0.0
-					for j := range kd {
-						state[h][j][d] *= keep
-						known += state[h][j][d] * k[at+j]
-					}
-					for j := range kd {
-						state[h][j][d] += k[at+j] * (value[d] - known) * learn[h]
-						o[d] += state[h][j][d] * q[at+j]
-					}
-				}
+				o := state.step(h, q[at:at+kd], k[at:at+kd], s[2][h*vd:(h+1)*vd], func(int) float64 { return keep }, learn[h])
 				y = append(y, product(norm(o), gate[h*vd:(h+1)*vd])...)
 			}
 			result[i] = out(y)
