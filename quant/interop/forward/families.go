@@ -17,11 +17,12 @@ var families = map[string]func(*model){
 	"OrionForCausalLM":                 orion,
 	"ApertusForCausalLM":               apertus,
 
-	"GemmaForCausalLM":               gemma,
-	"Gemma2ForCausalLM":              gemma2,
-	"Gemma3ForCausalLM":              gemma3,
-	"Gemma3ForConditionalGeneration": gemma3,
-	"Gemma4ForConditionalGeneration": gemma4,
+	"GemmaForCausalLM":                gemma,
+	"Gemma2ForCausalLM":               gemma2,
+	"Gemma3ForCausalLM":               gemma3,
+	"Gemma3ForConditionalGeneration":  gemma3,
+	"Gemma4ForConditionalGeneration":  gemma4,
+	"Gemma3nForConditionalGeneration": gemma3n,
 
 	"PhiForCausalLM":            phi2,
 	"Phi3ForCausalLM":           phi3,

@@ -277,11 +277,7 @@ func dbrx(m *model) {
 		for e := range n {
 			of = append(of, gated(w1.cut(e*wide, wide).times, silu, v1.cut(e*wide, wide).times, w2.cut(e*wide, wide).transposed().times))
 		}
-		router := m.linear(p + "ffn.router.layer")
-		if m.deviations.HalfRouter {
-			router = then(func(x vec) vec { return mapped(x, bfloat) }, router)
-		}
-		r := &routing{router: router, top: ff.int("moe_top_k"), score: softmax, after: normalized}
+		r := &routing{router: m.kept(p + "ffn.router.layer"), top: ff.int("moe_top_k"), score: softmax, after: normalized}
 		m.block(m.layerNorm(q+"norm_1"), a.mix, m.layerNorm(q+"norm_2"), experts(r, of, nil))
 	}
 	m.ends("transformer.wte", m.layerNorm("transformer.norm_f"), "lm_head")

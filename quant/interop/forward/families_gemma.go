@@ -8,6 +8,11 @@ func (m *model) gemmaEnds() {
 	m.outer(m.rmsPlusOne(m.prefix + "norm"))
 	embed, by := m.embed, math.Sqrt(float64(m.width()))
 	m.embed = func(tokens []int32) []vec { return each(times(by))(embed(tokens)) }
+	m.capHead()
+}
+
+// capHead keeps logits within a limit, where there is one.
+func (m *model) capHead() {
 	if limit := m.numOr("final_logit_softcapping", 0); limit != 0 {
 		head := m.head
 		m.head = func(x vec) vec { return mapped(head(x), func(v float64) float64 { return limit * math.Tanh(v/limit) }) }

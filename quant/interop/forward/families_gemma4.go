@@ -40,8 +40,7 @@ func gemma4(m *model) {
 	} else {
 		m.scaleEnds(math.Sqrt(float64(m.width())), 1)
 	}
-	head, limit := m.head, m.num("final_logit_softcapping")
-	m.head = func(x vec) vec { return mapped(head(x), func(v float64) float64 { return limit * math.Tanh(v/limit) }) }
+	m.capHead()
 }
 
 // perLayerInputs returns what each position brings to each layer, nil where there is no such thing: the mean of an embedding
@@ -52,7 +51,7 @@ func (m *model) perLayerInputs() func(position, layer int) vec {
 		return nil
 	}
 	m.outer(nil)
-	table, project := m.weights.matrix(m.prefix+"embed_tokens_per_layer.weight"), m.linear(m.prefix+"per_layer_model_projection")
+	table, project := m.weights.matrix(m.prefix+"embed_tokens_per_layer.weight"), m.kept(m.prefix+"per_layer_model_projection")
 	norm := perHead(size, m.rms(m.prefix+"per_layer_projection_norm"))
 	embed, root := m.embed, math.Sqrt(float64(m.width()))
 	var inputs []vec

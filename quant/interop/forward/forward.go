@@ -27,8 +27,8 @@ type Deviations struct {
 	TanhGELU bool
 	// HalfNorms: where one is added to norms of a checkpoint in F16, the sum is rounded to F16.
 	HalfNorms bool
-	// HalfRouter: a router that stays in BF16 has what meets it rounded to BF16.
-	HalfRouter bool
+	// KeptBF16: matrices that stay in BF16 in a file of F32 have what meets them rounded to BF16.
+	KeptBF16 bool
 	// PlainRouting: experts are chosen by a softmax where the definition has sparsemixer.
 	PlainRouting bool
 	// MeanKept: norms that take the mean away leave it where it is, and so divide by the root of the mean square.
@@ -53,6 +53,10 @@ type Deviations struct {
 	Thirds bool
 	// Unscaled: the head that is the embedding gets what the decoder gives as it is, not divided by the root of the width.
 	Unscaled bool
+	// AllSparse: the gates of all layers keep a twentieth, whatever the config says.
+	AllSparse bool
+	// SampleDeviation: the deviation that such gates are held against is that of a sample, divided by one less.
+	SampleDeviation bool
 	// NoWindow: what the config says of a window of all layers is not used.
 	NoWindow bool
 }

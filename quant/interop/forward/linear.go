@@ -73,6 +73,15 @@ func (m *model) linear(name string) fn {
 	return m.biased(m.weights.matrix(name+".weight"), name)
 }
 
+// kept is a matrix that may stay in BF16.
+func (m *model) kept(name string) fn {
+	f := m.linear(name)
+	if !m.deviations.KeptBF16 {
+		return f
+	}
+	return func(x vec) vec { return f(mapped(x, bfloat)) }
+}
+
 // conv1D is GPT-2's matrix, whose columns go first.
 func (m *model) conv1D(name string) fn {
 	return m.biased(m.weights.matrix(name+".weight").transposed(), name)
