@@ -107,6 +107,7 @@ var families = map[string]func(*model){
 	"Cohere2MoeForCausalLM":    cohere2MoE,
 	"NanbeigeForCausalLM":      nanbeige,
 	"DeciLMForCausalLM":        deci,
+	"GroveMoeForCausalLM":      groveMoE,
 	"KimiLinearForCausalLM":    kimiLinear,
 
 	"BertModel":                           bothWays(bert),

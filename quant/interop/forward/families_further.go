@@ -253,3 +253,39 @@ func qwenVLMoE(m *model) {
 	}
 	m.outer(m.rms(m.prefix + "norm"))
 }
+
+// groveMoE is Qwen 3 with experts, of which each two share a small one that works beside those of them that are chosen.
+func groveMoE(m *model) {
+	const ofGroup, by = 2, 0.05 // numbers of the model's code
+	for i := range m.layerCount() {
+		p := m.layer(i)
+		a := m.usual(p + "self_attn.")
+		a.headNorms(m.rms(p+"self_attn.q_norm"), m.rms(p+"self_attn.k_norm"))
+		f, n := p+"mlp.", m.int("num_experts")
+		m.weights.vector(f + "expert_bias") // that the code never uses
+		r := &routing{router: m.linear(f + "gate"), top: m.int("num_experts_per_tok"), score: softmax, after: normalized}
+		large, small := m.usualExperts(f, n), m.apart(n/ofGroup, f+"chunk_experts.%d.%s", silu, "gate_proj", "up_proj", "down_proj")
+		ff := func(x vec) vec {
+			chosen, weights := r.pick(x)
+			y := make(vec, len(x))
+			for i, e := range chosen {
+				y = sum(y, scaled(large[e](x), weights[i]))
+			}
+			if m.deviations.SecondHand {
+				scores := softmax(r.router(x))
+				x, weights = y, nil
+				for _, e := range chosen {
+					weights = append(weights, scores[e/ofGroup])
+				}
+				weights = normalized(weights)
+			}
+			out := y
+			for i, e := range chosen {
+				out = sum(out, scaled(small[e/ofGroup](x), by*weights[i]))
+			}
+			return out
+		}
+		m.block(m.rms(p+"input_layernorm"), a.mix, m.rms(p+"post_attention_layernorm"), ff)
+	}
+	m.outer(m.rms(m.prefix + "norm"))
+}

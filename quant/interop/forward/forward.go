@@ -53,6 +53,8 @@ type Deviations struct {
 	Thirds bool
 	// Unscaled: the head that is the embedding gets what the decoder gives as it is, not divided by the root of the width.
 	Unscaled bool
+	// SecondHand: the small experts of groups read what the large ones gave, with the weights of those whose numbers are theirs.
+	SecondHand bool
 	// AllSparse: the gates of all layers keep a twentieth, whatever the config says.
 	AllSparse bool
 	// SampleDeviation: the deviation that such gates are held against is that of a sample, divided by one less.
